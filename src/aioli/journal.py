@@ -1,0 +1,197 @@
+"""The journal: an append-only file of (request, observation) records, one JSON object a line.
+
+A method's state is a fold of its pure `update` over the journal, so the journal alone reproduces every
+decision of a run. Each line carries a checksum chained to the line before. A last line cut short by a
+kill is dropped when reading; damage anywhere else is an error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from aioli.errors import InputError
+from aioli.protocol import Array, Observation, Problem, Request, Signal
+from aioli.state import checksum
+
+__all__ = ["Journal", "JournalWriter", "Record"]
+
+VERSION = 1
+
+
+class Record(NamedTuple):
+    """One finished segment."""
+
+    request: Request
+    observation: Observation
+
+
+def _numbers(values: Array | None) -> list[Any] | None:
+    if values is None:
+        return None
+    return [None if v != v else v for v in np.asarray(values, dtype=np.float64).tolist()]
+
+
+def _array(values: list[Any] | None) -> Array | None:
+    return None if values is None else np.array([np.nan if v is None else v for v in values], np.float64)
+
+
+def to_json(record: Record) -> dict[str, Any]:
+    request, seen = record
+    return {
+        "request": {
+            "proportions": _numbers(request.proportions),
+            "steps": request.steps,
+            "observe": sorted(request.observe),
+            "phase": request.phase,
+            "loss_weights": _numbers(request.loss_weights),
+        },
+        "seen": {
+            "step": seen.step,
+            "drawn": _numbers(seen.drawn),
+            "values": {signal: _numbers(seen.values[signal]) for signal in sorted(seen.values)},
+            "learning_rate": None if seen.learning_rate != seen.learning_rate else seen.learning_rate,
+        },
+    }
+
+
+def from_json(line: dict[str, Any]) -> Record:
+    request, seen = line["request"], line["seen"]
+    rate = seen["learning_rate"]
+    proportions, drawn = _array(request["proportions"]), _array(seen["drawn"])
+    assert proportions is not None and drawn is not None
+    values = {Signal(name): _array(v) for name, v in seen["values"].items()}
+    return Record(
+        Request(
+            proportions,
+            request["steps"],
+            frozenset(Signal(s) for s in request["observe"]),
+            request["phase"],
+            _array(request["loss_weights"]),
+        ),
+        Observation(seen["step"], drawn, values, float("nan") if rate is None else rate),  # type: ignore[arg-type]
+    )
+
+
+@dataclass(frozen=True)
+class Journal:
+    """A journal read back: the problem, a text that names the method, and the records in order."""
+
+    problem: Problem
+    method: str
+    records: tuple[Record, ...]
+
+    @classmethod
+    def read(cls, path: Path | str) -> Journal:
+        """Read a journal file.
+
+        Raises:
+            InputError: no such file, another format, or a damaged line (its number is named).
+        """
+        path = Path(path)
+        try:
+            lines = path.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            raise InputError(f"no journal at {path}") from None
+        complete, rest = lines[:-1], lines[-1]
+        del rest  # a line without its newline was being written when the process was killed
+        header, records, crc = None, [], ""
+        for number, text in enumerate(complete, start=1):
+            line, crc = _parse(path, number, text, crc)
+            if number == 1:
+                header = line
+            else:
+                records.append(from_json(line))
+        if header is None:
+            raise InputError(f"the journal {path} is empty; nothing was recorded")
+        return cls(Problem(**header["problem"]), header["method"], tuple(records))
+
+
+def _parse(path: Path, number: int, text: bytes, crc: str) -> tuple[dict[str, Any], str]:
+    """Decode one line, check its chained checksum, return it with the new checksum."""
+    try:
+        line = json.loads(text)
+        found = line.pop("crc")
+    except (ValueError, KeyError, AttributeError, TypeError):
+        raise InputError(f"{path}, line {number}: not a journal line; the file is damaged") from None
+    if number == 1 and line.get("version") != VERSION:
+        raise InputError(f"{path} has journal version {line.get('version')!r}; this Aioli reads {VERSION}")
+    expected = checksum(line, crc)
+    if found != expected:
+        raise InputError(f"{path}, line {number}: checksum {found} where {expected} was expected; damaged")
+    return line, expected
+
+
+class JournalWriter:
+    """Appends records; `position` is what a checkpoint keeps, `rewind` returns the file to it."""
+
+    def __init__(self, path: Path | str, problem: Problem, method: str) -> None:
+        self._path = Path(path)
+        self._header = {"version": VERSION, "problem": asdict(problem), "method": method}
+        self._file: Any = None
+        self._bytes, self._crc = 0, ""
+
+    def _open(self) -> None:
+        if self._file is None and self._bytes:  # closed by us: go on
+            self._file = self._path.open("ab")
+        elif self._file is None:
+            if self._path.exists() and self._path.stat().st_size > 0:
+                raise InputError(
+                    f"the journal {self._path} already has records: resume from its checkpoint, "
+                    "or give another path"
+                )
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("ab")
+            self._append(self._header)
+
+    def _append(self, line: dict[str, Any]) -> None:
+        crc = checksum(line, self._crc)
+        data = json.dumps(line | {"crc": crc}, separators=(",", ":")).encode() + b"\n"
+        self._file.write(data)
+        self._file.flush()
+        self._bytes, self._crc = self._bytes + len(data), crc
+
+    def write(self, record: Record) -> None:
+        """Append one record and hand it to the operating system."""
+        self._open()
+        self._append(to_json(record))
+
+    def position(self) -> dict[str, Any]:
+        """Bytes and checksum so far, after making sure that they are on the disk."""
+        self._open()
+        os.fsync(self._file.fileno())
+        return {"bytes": self._bytes, "crc": self._crc}
+
+    def rewind(self, position: dict[str, Any]) -> None:
+        """Cut the file back to a saved position (records after a checkpoint will be made again).
+
+        Raises:
+            InputError: a file shorter than the position, or with other content before it.
+        """
+        self.close()
+        size = self._path.stat().st_size if self._path.exists() else 0
+        if size < position["bytes"]:
+            raise InputError(
+                f"the journal {self._path} has {size} bytes, the checkpoint was made at "
+                f"{position['bytes']}: it was truncated or belongs to another run"
+            )
+        head = self._path.read_bytes()[: position["bytes"]]
+        crc = ""
+        for number, text in enumerate(head.split(b"\n")[:-1], start=1):
+            crc = _parse(self._path, number, text, crc)[1]
+        if crc != position["crc"]:
+            raise InputError(f"the journal {self._path} is not the one this checkpoint was made with")
+        self._file = self._path.open("r+b")
+        self._file.truncate(position["bytes"])
+        self._file.seek(position["bytes"])
+        self._bytes, self._crc = position["bytes"], crc
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None

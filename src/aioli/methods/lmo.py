@@ -1,0 +1,176 @@
+"""Linear Mixing Optimization: law x estimator x solver, in rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from aioli.errors import InputError
+from aioli.objectives import get_objective
+from aioli.protocol import Array, Estimator, Law, Observation, Problem, Request, Signal, Solver
+from aioli.simplex import as_proportions
+
+__all__ = ["Lmo", "LmoState"]
+
+ROUNDS = 20
+"""Rounds that an automatic `round_steps` aims at."""
+
+
+class LmoState(NamedTuple):
+    """`stage` is "opening", "estimate", "train" (rest of a round) or "final".
+
+    proportions [m] in force; matrix [n, m] of the last estimate, raw, NaN before the first.
+    """
+
+    step: int
+    stage: str
+    round: int
+    round_start: int
+    proportions: Array
+    matrix: Array
+    estimator: Any
+    solver: Any
+
+
+@dataclass(frozen=True)
+class Lmo:
+    """A round measures the law's matrix, moves the proportions, and trains its rest on them.
+
+    Args:
+        law, estimator, solver: the three parts.
+        round_steps: steps of a round; None: a twentieth of the run after its opening, longer when the
+            estimator needs it.
+        rounds: estimates to make, after which the proportions stay; None: as many as fit.
+        prior: proportions to start from, by name or in order; None: equal.
+        prior_steps: steps to train on the prior before the first estimate (the restricted setting).
+            Learning-rate warm-up always comes first, too.
+        restart: whether updates continue from the prior or from equal proportions.
+        objective: name of the objective whose gradient weighs the targets; None: the problem's.
+
+    Raises:
+        InputError: settings out of range or that do not fit the problem.
+
+    References:
+        arXiv 2411.05735: the framework, and Algorithm 1 for the order of a round.
+    Departures:
+        A last round shorter than `round_steps` trains on the proportions in force, without an estimate.
+        Target weights follow the objective's gradient at the last measured losses, rescaled to sum to
+        n; for the mean loss (the paper's objective) they are constant.
+    """
+
+    law: Law
+    estimator: Estimator[Any]
+    solver: Solver[Any]
+    round_steps: int | None = None
+    rounds: int | None = None
+    prior: Mapping[str, float] | tuple[float, ...] | None = None
+    prior_steps: int = 0
+    restart: Literal["prior", "uniform"] = "prior"
+    objective: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in (("round_steps", 1), ("rounds", 1), ("prior_steps", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise InputError(f"{name} must be at least {least}, got {value}")
+        if self.restart not in ("prior", "uniform"):
+            raise InputError(f"restart must be 'prior' or 'uniform', got {self.restart!r}")
+        if self.objective is not None:
+            get_objective(self.objective)
+
+    @property
+    def needs(self) -> frozenset[Signal]:
+        return self.estimator.needs
+
+    def init(self, problem: Problem) -> LmoState:
+        prior = self._prior(problem)
+        self.estimator.check(problem, self._round_steps(problem))
+        estimator, round_steps = self._estimator(problem), self._round_steps(problem)
+        if self._opening(problem) + round_steps > problem.total_steps:
+            raise InputError(
+                f"the run has {problem.total_steps} steps, of which {self._opening(problem)} open it "
+                f"(warm-up or prior): no room for one round of {round_steps}; lower round_steps, or use "
+                "a method that does not measure"
+            )
+        state = LmoState(
+            0,
+            "opening",
+            0,
+            0,
+            prior,
+            np.full((problem.n, problem.m), np.nan),
+            estimator.begin(problem, 0),
+            self.solver.init(problem),
+        )
+        return self._next_stage(problem, state)
+
+    def request(self, problem: Problem, state: LmoState) -> Request:
+        left = problem.total_steps - state.step
+        if state.stage == "opening":
+            phase = "prior" if self.prior_steps > state.step else "warmup"
+            return Request(state.proportions, min(self._opening(problem) - state.step, left), phase=phase)
+        if state.stage == "estimate":
+            asked = self._estimator(problem).request(problem, state.estimator, state.proportions)
+            assert asked is not None
+            return asked
+        if state.stage == "train":
+            left = min(left, state.round_start + self._round_steps(problem) - state.step)
+        return Request(state.proportions, left)
+
+    def update(self, problem: Problem, state: LmoState, seen: Observation) -> LmoState:
+        state = state._replace(step=seen.step)
+        if state.stage == "estimate":
+            estimate = self._estimator(problem).update(problem, state.estimator, seen)
+            state = state._replace(estimator=estimate)
+        return self._next_stage(problem, state)
+
+    def _next_stage(self, problem: Problem, state: LmoState) -> LmoState:
+        """Move on when the current stage is complete."""
+        if state.stage == "opening" and state.step >= self._opening(problem):
+            proportions = state.proportions if self.restart == "prior" else problem.uniform
+            return self._begin_round(problem, state._replace(proportions=proportions), 0)
+        if state.stage == "estimate":
+            estimator = self._estimator(problem)
+            if estimator.request(problem, state.estimator, state.proportions) is None:
+                return self._solve(problem, state)
+        if state.stage == "train" and state.step >= state.round_start + self._round_steps(problem):
+            return self._begin_round(problem, state, state.round + 1)
+        return state
+
+    def _begin_round(self, problem: Problem, state: LmoState, number: int) -> LmoState:
+        enough = problem.total_steps - state.step >= self._round_steps(problem)
+        if not enough or (self.rounds is not None and number >= self.rounds):
+            return state._replace(stage="final")
+        estimate = self._estimator(problem).begin(problem, number)
+        return state._replace(stage="estimate", round=number, round_start=state.step, estimator=estimate)
+
+    def _solve(self, problem: Problem, state: LmoState) -> LmoState:
+        estimator = self._estimator(problem)
+        matrix = estimator.matrix(problem, state.estimator)
+        objective = get_objective(self.objective or problem.objective)
+        weights = objective.gradient(estimator.losses(state.estimator), problem.weights) * problem.n
+        solver, p = self.solver.step(problem, state.solver, self.law, state.proportions, matrix, weights)
+        return state._replace(stage="train", proportions=p, matrix=matrix, solver=solver)
+
+    def _prior(self, problem: Problem) -> Array:
+        if self.prior is None:
+            return problem.uniform
+        p = as_proportions(self.prior, problem.groups)
+        if p[~problem.available].any():
+            raise InputError("the prior gives weight to a group without data; give it proportion 0")
+        return p
+
+    def _opening(self, problem: Problem) -> int:
+        return max(self.prior_steps, problem.warmup_steps)
+
+    def _round_steps(self, problem: Problem) -> int:
+        if self.round_steps is not None:
+            return self.round_steps
+        automatic = (problem.total_steps - self._opening(problem)) // ROUNDS
+        return max(automatic, self.estimator.least_round(problem))
+
+    def _estimator(self, problem: Problem) -> Estimator[Any]:
+        return self.estimator.resolve(problem, self._round_steps(problem))

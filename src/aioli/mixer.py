@@ -1,0 +1,229 @@
+"""Mixer: the one stateful shell around a pure method, for a training loop of any kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from aioli.errors import InputError
+from aioli.journal import Journal, JournalWriter, Record
+from aioli.protocol import Array, Method, Observation, Problem, Request, Signal
+from aioli.state import decode, encode, seal, unseal
+
+__all__ = ["Mixer", "replay"]
+
+
+class Mixer:
+    """Drives a method through a training run.
+
+    The loop asks for `request`, trains its steps (calling `advance` after each), and hands the
+    measurements to `tell`; a request of 0 steps only measures. `state_dict` may be saved at any
+    moment, inside a segment too.
+
+    Args:
+        method: any `aioli.protocol.Method`.
+        problem: the run.
+        journal: path of the journal file to append to, or None.
+
+    Raises:
+        InputError: settings of the method that do not fit the problem.
+
+    >>> from aioli.methods import zoo
+    >>> problem = Problem(groups=("law", "code"), group_tokens=(10**6, 10**6), total_steps=4, step_tokens=512)
+    >>> mixer = Mixer(zoo.stratified(), problem)
+    >>> while not mixer.done:
+    ...     for _ in range(mixer.request.steps):
+    ...         mixer.advance([4, 4])
+    ...     mixer.tell({})
+    >>> mixer.step, mixer.drawn
+    (4, array([16., 16.]))
+    """
+
+    def __init__(self, method: Method[Any], problem: Problem, journal: Path | str | None = None) -> None:
+        self.method = method
+        self.problem = problem
+        self.state = method.init(problem)
+        self.step = 0
+        self.drawn = np.zeros(problem.m)
+        self._journal = None if journal is None else JournalWriter(journal, problem, repr(method))
+        self._open_segment()
+
+    def _open_segment(self, steps: int = 0, drawn: Array | None = None) -> None:
+        self._segment_steps = steps
+        self._segment_drawn = np.zeros(self.problem.m) if drawn is None else drawn
+        self._request = None
+        if not self.done:
+            request = self.method.request(self.problem, self.state)
+            self._request = check_request(self.problem, request, self.step - steps)
+
+    @property
+    def request(self) -> Request:
+        """What to do next; `steps` is what is left of the current segment."""
+        if self._request is None:
+            raise InputError(f"the run is over after {self.step} steps; there is nothing left to request")
+        return self._request._replace(steps=self._request.steps - self._segment_steps)
+
+    @property
+    def segment_over(self) -> bool:
+        """True when the current segment's steps are done and `tell` is due."""
+        return self._request is not None and self._segment_steps == self._request.steps
+
+    @property
+    def segment_drawn(self) -> Array:
+        """[m] sequences drawn in the current segment."""
+        return self._segment_drawn
+
+    @property
+    def done(self) -> bool:
+        """True when all steps are trained and told."""
+        return self.step >= self.problem.total_steps and self._segment_steps == 0
+
+    def advance(self, drawn: ArrayLike) -> None:
+        """Record one optimiser step and how many sequences [m] of each group it trained, over all ranks.
+
+        Raises:
+            InputError: a wrong shape, negative or no sequences, or a step beyond the segment's.
+        """
+        counts = np.asarray(drawn, dtype=np.float64)
+        if counts.shape != (self.problem.m,) or not (counts >= 0).all() or counts.sum() == 0:
+            raise InputError(
+                f"advance needs the sequences drawn from each of {self.problem.m} groups, at least one "
+                f"in all, got {counts.tolist()}"
+            )
+        if self._request is None or self.segment_over:
+            raise InputError("advance was called after the segment's last step; call tell first")
+        self._segment_steps += 1
+        self._segment_drawn = self._segment_drawn + counts
+        self.step += 1
+        self.drawn = self.drawn + counts
+
+    def tell(self, values: Mapping[Signal, ArrayLike], learning_rate: float = float("nan")) -> None:
+        """End the segment with what was measured, journal it, and let the method update its state.
+
+        Raises:
+            InputError: the segment is not over, a signal is missing, unasked, of the wrong shape, or
+                not finite where it must be.
+        """
+        if self._request is None or not self.segment_over:
+            raise InputError(
+                f"tell was called with {self.request.steps} steps of the segment left; train them first"
+            )
+        measured = check_values(self.problem, self._request, self._segment_drawn, values, self.step)
+        seen = Observation(self.step, self._segment_drawn, measured, float(learning_rate))
+        state = self.method.update(self.problem, self.state, seen)
+        if self._journal is not None:
+            self._journal.write(Record(self._request, seen))
+        self.state = state
+        self._open_segment()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to continue, as JSON values."""
+        content = {
+            "method": repr(self.method),
+            "problem": encode_problem(self.problem),
+            "state": encode(self.state),
+            "step": self.step,
+            "drawn": encode(self.drawn),
+            "segment": {"steps": self._segment_steps, "drawn": encode(self._segment_drawn)},
+            "journal": None if self._journal is None else self._journal.position(),
+        }
+        return seal("mixer", content)
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Continue from `state_dict`; a journal is cut back to the moment the state was saved.
+
+        Raises:
+            InputError: a corrupt state, or one saved with another method or problem.
+        """
+        content = unseal("mixer", saved)
+        for name, mine in (("method", repr(self.method)), ("problem", encode_problem(self.problem))):
+            if content[name] != mine:
+                raise InputError(f"the saved state is of another {name}: {_difference(content[name], mine)}")
+        if self._journal is not None and content["journal"] is not None:
+            self._journal.rewind(content["journal"])
+        self.state = decode(content["state"], self.method.init(self.problem))
+        self.step = content["step"]
+        self.drawn = decode(content["drawn"], self.drawn)
+        segment = content["segment"]
+        self._open_segment(segment["steps"], decode(segment["drawn"], self.drawn))
+
+    def close(self) -> None:
+        """Close the journal file."""
+        if self._journal is not None:
+            self._journal.close()
+
+
+def replay(method: Method[Any], journal: Journal) -> Iterator[tuple[Record, Any]]:
+    """Fold a method's update over a journal: yields each record with the state after it."""
+    state = method.init(journal.problem)
+    for record in journal.records:
+        state = method.update(journal.problem, state, record.observation)
+        yield record, state
+
+
+def encode_problem(problem: Problem) -> dict[str, Any]:
+    """The problem as JSON values (tuples become lists)."""
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(problem).items()}
+
+
+def _difference(saved: Any, mine: Any) -> str:
+    if isinstance(saved, dict) and isinstance(mine, dict):
+        names = [name for name in mine if saved.get(name) != mine[name]]
+        return ", ".join(f"{name} was {saved.get(name)!r}, is {mine[name]!r}" for name in names)
+    return f"saved by {saved}, loaded by {mine}"
+
+
+def check_request(problem: Problem, request: Request, step: int) -> Request:
+    """Hold a method to its side of the contract (a violation is a bug of the method)."""
+    p = np.asarray(request.proportions, dtype=np.float64)
+    wrong = ""
+    if p.shape != (problem.m,):
+        wrong = f"{p.size} proportions for {problem.m} groups"
+    elif not (np.isfinite(p).all() and (p >= 0).all() and abs(p.sum() - 1) < 1e-6):
+        wrong = f"proportions off the simplex: {p.tolist()}"
+    elif (p[~problem.available] > 0).any():
+        wrong = f"a positive proportion for a group without data: {p.tolist()}"
+    elif not 0 <= request.steps <= problem.total_steps - step:
+        wrong = f"{request.steps} steps with {problem.total_steps - step} left"
+    if wrong:
+        raise RuntimeError(f"the method broke its contract: it requested {wrong}")
+    return request
+
+
+def check_values(
+    problem: Problem, request: Request, drawn: Array, values: Mapping[Signal, ArrayLike], step: int
+) -> dict[Signal, Array]:
+    """Hold the loop to its side: every requested signal, of the right shape, finite where measured."""
+    given = {Signal(name): np.asarray(value, dtype=np.float64) for name, value in values.items()}
+    missing = sorted(request.observe - set(given))
+    unasked = sorted(set(given) - request.observe)
+    if missing or unasked:
+        raise InputError(
+            f"the request asked for {sorted(request.observe) or 'nothing'}; "
+            + "; ".join(
+                part
+                for part in (
+                    f"missing: {', '.join(missing)}" if missing else "",
+                    f"not asked for: {', '.join(unasked)}" if unasked else "",
+                )
+                if part
+            )
+        )
+    for signal, array in given.items():
+        names = problem.groups if signal is Signal.TRAIN_LOSS else problem.targets
+        if array.shape != (len(names),):
+            raise InputError(f"{signal} needs {len(names)} numbers, got shape {array.shape}")
+        optional = drawn == 0 if signal is Signal.TRAIN_LOSS else np.zeros(len(names), dtype=bool)
+        bad = ~np.isfinite(array) & ~optional
+        if bad.any():
+            name = names[int(np.nonzero(bad)[0][0])]
+            raise InputError(
+                f"{signal} of {name!r} is {array[bad][0]} at step {step}; "
+                "has training diverged (lower the learning rate)?"
+            )
+    return given

@@ -1,0 +1,241 @@
+"""The whole contract: what a training run is, what a method asks for, and what it is told.
+
+A mixing method is a frozen dataclass (its fields are its hyperparameters) with three pure functions:
+`init`, `request`, `update`. It never sees a model, a tensor or a file: the training loop carries out a
+`Request`, measures what was asked, and hands back an `Observation`. Losses are in nats per token, arrays
+are numpy float64, and every matrix has the axes [target, group]. NaN means "not measured".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aioli.errors import InputError
+
+__all__ = [
+    "Array",
+    "Citation",
+    "Estimator",
+    "Law",
+    "Method",
+    "Observation",
+    "Problem",
+    "Request",
+    "Signal",
+    "Solver",
+]
+
+Array = NDArray[np.float64]
+
+
+class Signal(StrEnum):
+    """What a loop can be asked to measure in a segment; shapes for m groups and n targets."""
+
+    TRAIN_LOSS = "train_loss"
+    """[m] mean loss on the segment's own training tokens; NaN for a group that was not drawn."""
+    VALIDATION_LOSS = "validation_loss"
+    """[n] mean loss on held-out tokens of each target, at the end of the segment."""
+    VALIDATION_ERROR = "validation_error"
+    """[n] standard error of the paired change of VALIDATION_LOSS since the previous measurement."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A training run as a method sees it; constant, so it is never part of a method's state.
+
+    Attributes:
+        groups: names of the m training groups, unique.
+        targets: names of the n held-out sets; the groups themselves unless said otherwise.
+        group_tokens: [m] training tokens available in each group; 0 marks a group without data,
+            whose proportion is 0 in every mixture.
+        total_steps: optimiser steps of the run.
+        step_tokens: training tokens of one step, over all ranks.
+        warmup_steps: steps of learning-rate warm-up; measuring methods wait for its end.
+        objective: name of the objective (`aioli.objectives`).
+        target_weights: [n] non-negative weights of the targets, or None for equal ones.
+        seed: seed of the method's own randomness (the order of probes).
+
+    Raises:
+        InputError: on empty or repeated names, wrong lengths, negative or non-finite numbers.
+    """
+
+    groups: tuple[str, ...]
+    group_tokens: tuple[int, ...]
+    total_steps: int
+    step_tokens: int
+    targets: tuple[str, ...] = ()
+    warmup_steps: int = 0
+    objective: str = "mean_loss"
+    target_weights: tuple[float, ...] | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "groups", tuple(self.groups))
+        object.__setattr__(self, "targets", tuple(self.targets) or self.groups)
+        object.__setattr__(self, "group_tokens", tuple(int(n) for n in self.group_tokens))
+        for kind, names in (("group", self.groups), ("target", self.targets)):
+            if not names:
+                raise InputError(f"expected at least one {kind}, got none")
+            repeated = sorted({name for name in names if names.count(name) > 1})
+            if repeated:
+                raise InputError(f"{kind} names must be unique, got twice: {', '.join(repeated)}")
+        if len(self.group_tokens) != len(self.groups):
+            raise InputError(
+                f"group_tokens needs one number a group ({len(self.groups)}), got {len(self.group_tokens)}"
+            )
+        if min(self.group_tokens) < 0 or max(self.group_tokens) == 0:
+            raise InputError(f"group_tokens must be >= 0 and not all zero, got {list(self.group_tokens)}")
+        for name, least in (("total_steps", 1), ("step_tokens", 1), ("warmup_steps", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if self.target_weights is not None:
+            weights = np.asarray(self.target_weights, dtype=np.float64)
+            if weights.shape != (len(self.targets),):
+                raise InputError(
+                    f"target_weights needs one number a target ({len(self.targets)}), got {weights.size}"
+                )
+            if not np.isfinite(weights).all() or weights.min() < 0 or weights.sum() == 0:
+                raise InputError(f"target_weights must be >= 0 and not all zero, got {weights.tolist()}")
+            object.__setattr__(self, "target_weights", tuple(weights.tolist()))
+
+    @property
+    def m(self) -> int:
+        """Number of groups."""
+        return len(self.groups)
+
+    @property
+    def n(self) -> int:
+        """Number of targets."""
+        return len(self.targets)
+
+    @property
+    def targets_are_groups(self) -> bool:
+        return self.targets == self.groups
+
+    @cached_property
+    def available(self) -> NDArray[np.bool_]:
+        """[m] True where the group has data."""
+        return np.asarray(self.group_tokens) > 0
+
+    @cached_property
+    def uniform(self) -> Array:
+        """[m] equal proportions over the groups that have data."""
+        return self.available / self.available.sum()
+
+    @cached_property
+    def weights(self) -> Array:
+        """[n] target weights, summing to 1."""
+        weights = np.ones(self.n) if self.target_weights is None else np.asarray(self.target_weights)
+        return weights / weights.sum()
+
+
+class Request(NamedTuple):
+    """What a method wants next: train `steps` steps on `proportions`, then report `observe`.
+
+    A request of 0 steps measures without moving. `phase` names the part of the method's plan
+    ("train", "probe", "measure", "warmup", "prior"), for logs and accounts only.
+    """
+
+    proportions: Array
+    steps: int
+    observe: frozenset[Signal] = frozenset()
+    phase: str = "train"
+    loss_weights: Array | None = None
+
+
+class Observation(NamedTuple):
+    """What happened in a finished segment, already reduced over ranks.
+
+    `step` counts optimiser steps completed; `drawn` [m] counts the segment's sequences of each group;
+    `values` holds one array for each signal that the request asked for.
+    """
+
+    step: int
+    drawn: Array
+    values: Mapping[Signal, Array]
+    learning_rate: float = float("nan")
+
+
+S = TypeVar("S")
+
+
+@runtime_checkable
+class Method(Protocol[S]):
+    """A frozen dataclass: fields are hyperparameters, state is a NamedTuple of arrays and numbers.
+
+    `needs` names every signal the method may ask for; a loop that cannot measure one is told before
+    step 0. `request` and `update` are pure: ask twice, get the same answer.
+    """
+
+    @property
+    def needs(self) -> frozenset[Signal]: ...
+
+    def init(self, problem: Problem) -> S: ...
+
+    def request(self, problem: Problem, state: S) -> Request: ...
+
+    def update(self, problem: Problem, state: S, seen: Observation) -> S: ...
+
+
+class Law(Protocol):
+    """The mixing law's shape: target losses after a segment, and their descent direction."""
+
+    def predict(self, losses: Array, matrix: Array, proportions: Array) -> Array: ...
+
+    def descent(self, matrix: Array, weights: Array) -> Array: ...
+
+
+class Estimator(Protocol[S]):
+    """Where the law's matrix comes from: within a round it asks for segments, then gives a matrix.
+
+    `resolve` fills in sizes that depend on the round, `check` refuses settings that do not fit it,
+    `least_round` is the shortest round it is comfortable with. `request` returns None once the round's
+    matrix is ready; `matrix` is then [n, m], raw: neither centred nor normalised.
+    """
+
+    @property
+    def needs(self) -> frozenset[Signal]: ...
+
+    def least_round(self, problem: Problem) -> int: ...
+
+    def resolve(self, problem: Problem, round_steps: int) -> Estimator[S]: ...
+
+    def check(self, problem: Problem, round_steps: int) -> None: ...
+
+    def begin(self, problem: Problem, round: int) -> S: ...
+
+    def request(self, problem: Problem, state: S, proportions: Array) -> Request | None: ...
+
+    def update(self, problem: Problem, state: S, seen: Observation) -> S: ...
+
+    def matrix(self, problem: Problem, state: S) -> Array: ...
+
+    def losses(self, state: S) -> Array: ...
+
+
+class Solver(Protocol[S]):
+    """How the next proportions follow from the law, its matrix and the weights of the targets."""
+
+    def init(self, problem: Problem) -> S: ...
+
+    def step(
+        self, problem: Problem, state: S, law: Law, proportions: Array, matrix: Array, weights: Array
+    ) -> tuple[S, Array]: ...
+
+
+@dataclass(frozen=True)
+class Citation:
+    """Where a method was published."""
+
+    title: str
+    arxiv: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.title} (arXiv {self.arxiv})" if self.arxiv else self.title

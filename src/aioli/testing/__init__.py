@@ -1,0 +1,1 @@
+"""Shipped tests: what methods and samplers must satisfy, and closed-form worlds to try them in."""
