@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,8 @@ __all__ = [
     "Solver",
 ]
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
+"""A numpy array; float64 unless said otherwise."""
 
 
 class Signal(StrEnum):

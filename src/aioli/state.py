@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from aioli.errors import InputError
 
 __all__ = ["checksum", "decode", "encode", "seal", "unseal"]
 
-T = TypeVar("T")
 VERSION = 1
 
 
@@ -55,7 +54,7 @@ def encode(value: Any) -> Any:
     raise TypeError(f"a method's state holds arrays, numbers, strings and tuples, not {type(value).__name__}")
 
 
-def decode(data: Any, template: T) -> T:
+def decode(data: Any, template: Any) -> Any:
     """Inverse of `encode`; `template` (a freshly initialised state) says which NamedTuples to build.
 
     Raises:
@@ -68,15 +67,15 @@ def decode(data: Any, template: T) -> T:
                 f"the saved state has fields {sorted(data['fields'])}, this method's state has "
                 f"{sorted(names or [])}; was it saved by another method or version?"
             )
-        return type(template)(**{n: decode(data["fields"][n], getattr(template, n)) for n in names})  # type: ignore[call-arg]
+        return type(template)(**{n: decode(data["fields"][n], getattr(template, n)) for n in names})
     if isinstance(data, dict) and "array" in data:
         values = np.array(data["array"], dtype=object)
         values[values == None] = np.nan  # noqa: E711
-        return values.astype(data["dtype"])  # type: ignore[return-value]
+        return values.astype(data["dtype"])
     if isinstance(data, dict) and "tuple" in data:
-        return tuple(decode(item, None) for item in data["tuple"])  # type: ignore[return-value]
+        return tuple(decode(item, None) for item in data["tuple"])
     if isinstance(data, dict) and "float" in data:
-        return float(data["float"])  # type: ignore[return-value]
+        return float(data["float"])
     return data
 
 

@@ -119,7 +119,7 @@ def unimax(group_tokens: Array, budget: float, max_epochs: float) -> tuple[Array
     for place, group in enumerate(order):
         tokens[group] = min(left / (len(order) - place), max_epochs * group_tokens[group])
         left -= tokens[group]
-    return normalise(tokens), max(left, 0.0) if left > 1e-9 * budget else 0.0
+    return normalise(tokens), float(left) if left > 1e-9 * budget else 0.0
 
 
 @dataclass(frozen=True)
