@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -198,8 +198,11 @@ class Estimator(Protocol[S]):
 
     `resolve` fills in sizes that depend on the round, `check` refuses settings that do not fit it,
     `least_round` is the shortest round it is comfortable with. `request` returns None once the round's
-    matrix is ready; `matrix` is then [n, m], raw: neither centred nor normalised.
+    matrix is ready; `matrix` is then [n, m], raw: neither centred nor normalised, and all NaN when there
+    is nothing to learn from yet. `waits` says whether estimating waits for the end of warm-up.
     """
+
+    waits: ClassVar[bool]
 
     @property
     def needs(self) -> frozenset[Signal]: ...
@@ -210,7 +213,7 @@ class Estimator(Protocol[S]):
 
     def check(self, problem: Problem, round_steps: int) -> None: ...
 
-    def begin(self, problem: Problem, round: int) -> S: ...
+    def begin(self, problem: Problem, round: int, previous: S | None) -> S: ...
 
     def request(self, problem: Problem, state: S, proportions: Array) -> Request | None: ...
 
@@ -224,7 +227,7 @@ class Estimator(Protocol[S]):
 class Solver(Protocol[S]):
     """How the next proportions follow from the law, its matrix and the weights of the targets."""
 
-    def init(self, problem: Problem) -> S: ...
+    def init(self, problem: Problem, start: Array) -> S: ...
 
     def step(
         self, problem: Problem, state: S, law: Law, proportions: Array, matrix: Array, weights: Array

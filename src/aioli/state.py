@@ -29,7 +29,7 @@ def encode(value: Any) -> Any:
     """Turn a NamedTuple, tuple, array, number, string or None into plain JSON values.
 
     >>> encode(np.array([1.0, np.nan]))
-    {'array': [1.0, None], 'dtype': 'float64'}
+    {'array': [1.0, None], 'shape': [2], 'dtype': 'float64'}
 
     Raises:
         TypeError: a value of another type (a method's state must not hold it).
@@ -40,7 +40,7 @@ def encode(value: Any) -> Any:
             values[np.isnan(value)] = None
             values[np.isposinf(value)] = "inf"
             values[np.isneginf(value)] = "-inf"
-        return {"array": values.tolist(), "dtype": value.dtype.name}
+        return {"array": values.ravel().tolist(), "shape": list(value.shape), "dtype": value.dtype.name}
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return {"fields": {name: encode(item) for name, item in value._asdict().items()}}  # type: ignore[attr-defined]
     if isinstance(value, tuple):
@@ -71,7 +71,7 @@ def decode(data: Any, template: Any) -> Any:
     if isinstance(data, dict) and "array" in data:
         values = np.array(data["array"], dtype=object)
         values[values == None] = np.nan  # noqa: E711
-        return values.astype(data["dtype"])
+        return values.astype(data["dtype"]).reshape(data["shape"])
     if isinstance(data, dict) and "tuple" in data:
         return tuple(decode(item, None) for item in data["tuple"])
     if isinstance(data, dict) and "float" in data:

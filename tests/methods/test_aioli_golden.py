@@ -41,7 +41,7 @@ def problem(**changes) -> Problem:
     for seed in range(10_000):
         found = Problem(("a", "b", "c"), (1000,) * 3, 12, 80, seed=seed, **changes)
         estimator = Probes(2, 1, 0.5)
-        state = estimator.begin(found, 0)
+        state = estimator.begin(found, 0, None)
         orders = [probed_group(found, state._replace(position=i)) for i in range(6)]
         if tuple(orders) == ORDER[0] + ORDER[1]:
             return found
@@ -109,16 +109,20 @@ UNIFORM = np.full(3, 1 / 3)
     ],
 )
 def test_two_rounds_released_average_against_accumulation(memory, first, second):
-    run, solver, law = problem(), ExponentiatedGradient(0.1, memory=memory), Linear()
-    state, p = solver.step(run, solver.init(run), law, UNIFORM, np.array(MATRIX), np.ones(3))
+    run, solver, law = (
+        problem(),
+        ExponentiatedGradient(0.1, memory=memory or 0.0, restart=memory is not None),
+        Linear(),
+    )
+    state, p = solver.step(run, solver.init(run, UNIFORM), law, UNIFORM, np.array(MATRIX), np.ones(3))
     np.testing.assert_allclose(p, first, atol=1e-6)
     state, p = solver.step(run, state, law, p, SECOND, np.ones(3))
     np.testing.assert_allclose(p, second, atol=1e-6)
 
 
 def test_released_average_never_moves_a_ratio_beyond_e_to_the_eta():
-    run, solver = problem(), ExponentiatedGradient(1.0, memory=0.1)
-    state, p = solver.init(run), UNIFORM
+    run, solver = problem(), ExponentiatedGradient(1.0, memory=0.1, restart=True)
+    state, p = solver.init(run, UNIFORM), UNIFORM
     for _ in range(50):
         state, p = solver.step(run, state, Linear(), p, np.diag([1.0, 0.0, 0.0]), np.ones(3))
     assert p[0] / p[1] <= np.e + 1e-12
@@ -136,7 +140,9 @@ def test_exponentiated_gradient_without_normalisation(weights, p, expected):
     run = Problem(("a", "b", "c"), (1,) * 3, 1, 1, targets=("x", "y"))
     solver = ExponentiatedGradient(5.0, normalise=False)
     matrix = np.array([[0.10, 0.02, 0.04], [0.01, 0.08, 0.05]])
-    _, q = solver.step(run, solver.init(run), Linear(), np.array(p), matrix, np.array(weights, float))
+    _, q = solver.step(
+        run, solver.init(run, UNIFORM), Linear(), np.array(p), matrix, np.array(weights, float)
+    )
     np.testing.assert_allclose(q, expected, atol=1e-6)
     assert (q == 0).tolist() == (np.array(p) == 0).tolist()
 
@@ -144,7 +150,9 @@ def test_exponentiated_gradient_without_normalisation(weights, p, expected):
 def step(matrix, eta=1.0, normalise=True):
     run = Problem(("a", "b", "c"), (1,) * 3, 1, 1, targets=tuple(f"t{i}" for i in range(len(matrix))))
     solver = ExponentiatedGradient(eta, normalise=normalise)
-    return solver.step(run, solver.init(run), Linear(), UNIFORM, np.array(matrix), np.ones(len(matrix)))[1]
+    return solver.step(
+        run, solver.init(run, UNIFORM), Linear(), UNIFORM, np.array(matrix), np.ones(len(matrix))
+    )[1]
 
 
 def test_a_trend_common_to_all_probes_acts_only_through_normalisation():

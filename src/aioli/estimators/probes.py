@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -67,6 +67,7 @@ class Probes:
     focus: float = 0.75
     diagonal: bool = False
     detrend: bool = False
+    waits: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name in ("sweeps", "probe_steps"):
@@ -117,8 +118,8 @@ class Probes:
         if self.diagonal and not problem.targets_are_groups:
             raise InputError("the diagonal variant needs the targets to be the groups")
 
-    def begin(self, problem: Problem, round: int) -> ProbesState:
-        """The state at the start of a round."""
+    def begin(self, problem: Problem, round: int, previous: ProbesState | None) -> ProbesState:
+        """The state at the start of a round; nothing is kept of the one before."""
         return ProbesState(
             round,
             -1,

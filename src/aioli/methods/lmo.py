@@ -46,8 +46,8 @@ class Lmo:
         rounds: estimates to make, after which the proportions stay; None: as many as fit.
         prior: proportions to start from, by name or in order; None: equal.
         prior_steps: steps to train on the prior before the first estimate (the restricted setting).
-            Learning-rate warm-up always comes first, too.
-        restart: whether updates continue from the prior or from equal proportions.
+            An estimator that measures in the run waits for the end of learning-rate warm-up, too.
+        restart: whether the first update starts from the prior or from equal proportions.
         objective: name of the objective whose gradient weighs the targets; None: the problem's.
 
     Raises:
@@ -102,8 +102,8 @@ class Lmo:
             0,
             prior,
             np.full((problem.n, problem.m), np.nan),
-            estimator.begin(problem, 0),
-            self.solver.init(problem),
+            estimator.begin(problem, 0, None),
+            self.solver.init(problem, prior if self.restart == "prior" else problem.uniform),
         )
         return self._next_stage(problem, state)
 
@@ -144,12 +144,15 @@ class Lmo:
         enough = problem.total_steps - state.step >= self._round_steps(problem)
         if not enough or (self.rounds is not None and number >= self.rounds):
             return state._replace(stage="final")
-        estimate = self._estimator(problem).begin(problem, number)
-        return state._replace(stage="estimate", round=number, round_start=state.step, estimator=estimate)
+        estimate = self._estimator(problem).begin(problem, number, state.estimator)
+        state = state._replace(stage="estimate", round=number, round_start=state.step, estimator=estimate)
+        return self._next_stage(problem, state)
 
     def _solve(self, problem: Problem, state: LmoState) -> LmoState:
         estimator = self._estimator(problem)
         matrix = estimator.matrix(problem, state.estimator)
+        if np.isnan(matrix).all():
+            return state._replace(stage="train")
         objective = get_objective(self.objective or problem.objective)
         weights = objective.gradient(estimator.losses(state.estimator), problem.weights) * problem.n
         solver, p = self.solver.step(problem, state.solver, self.law, state.proportions, matrix, weights)
@@ -164,7 +167,7 @@ class Lmo:
         return p
 
     def _opening(self, problem: Problem) -> int:
-        return max(self.prior_steps, problem.warmup_steps)
+        return max(self.prior_steps, problem.warmup_steps if self.estimator.waits else 0)
 
     def _round_steps(self, problem: Problem) -> int:
         if self.round_steps is not None:

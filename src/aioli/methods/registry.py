@@ -12,9 +12,9 @@ from pydantic import ConfigDict, ValidationError, validate_call
 
 from aioli.errors import InputError, nearest
 from aioli.methods.zoo import METHODS, Entry
-from aioli.protocol import Citation, Method
+from aioli.protocol import Citation, Method, Problem
 
-__all__ = ["MethodInfo", "build", "describe", "names"]
+__all__ = ["MethodInfo", "build", "describe", "example", "names"]
 
 ENTRY_POINTS = "aioli.methods"
 
@@ -83,6 +83,11 @@ def build(name: str, parameters: dict[str, Any] | None = None) -> Method[Any]:
         raise InputError(f"method {name!r}: {error}") from None
 
 
+def example(name: str, problem: Problem) -> Method[Any]:
+    """The method with its defaults, or with parameters that fit the problem where it has none."""
+    return build(name, _entry(name).example(problem))
+
+
 def describe(name: str) -> MethodInfo:
     """The row of one method in the table of methods."""
     entry = _entry(name)
@@ -90,8 +95,8 @@ def describe(name: str) -> MethodInfo:
         (key, str(p.annotation), None if p.default is p.empty else repr(p.default))
         for key, p in inspect.signature(entry.build).parameters.items()
     )
-    required = any(default is None for _, _, default in parameters)
-    signals = () if required else tuple(sorted(str(s) for s in build(name).needs))
+    problem = Problem(("a", "b"), (1, 1), 1, 1)
+    signals = tuple(sorted(str(signal) for signal in example(name, problem).needs))
     return MethodInfo(
         name, entry.summary, parameters, entry.citation, entry.law, entry.estimator, entry.solver, signals
     )

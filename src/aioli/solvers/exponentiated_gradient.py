@@ -15,9 +15,10 @@ __all__ = ["EgState", "ExponentiatedGradient", "normalise_matrix"]
 
 
 class EgState(NamedTuple):
-    """`average` [n, m]: the running mean of normalised matrices (NaN before the first)."""
+    """`average` [n, m]: running mean of matrices, NaN before the first. `anchor` [m]: the start."""
 
     average: Array
+    anchor: Array
 
 
 @dataclass(frozen=True)
@@ -27,33 +28,38 @@ class ExponentiatedGradient:
     Args:
         eta: step size; with `normalise` no ratio p_j / p_k moves by more than e^eta in a step.
         normalise: shift the matrix so that no entry is negative and divide it by its sum.
-        memory: None accumulates in p (the paper's Algorithm 1). A number e in [0, 1) keeps
-            G <- (1 - e) A + e G instead and restarts from uniform, p ~ exp(eta sum_i w_i G_ij)
-            (the released code), so that nothing accumulates.
+        memory: use G <- (1 - memory) A + memory G (G starts as the first A) in place of A.
+        restart: step from the start instead of from p, so that steps do not accumulate.
+        smoothing: share c of uniform mixed in after the step, p <- (1 - c) p + c / m.
 
     Raises:
-        InputError: eta negative or not finite, memory outside [0, 1).
+        InputError: eta negative or not finite, memory or smoothing outside [0, 1).
 
     References:
-        arXiv 2411.05735, Algorithm 1.
+        arXiv 2411.05735, Algorithm 1 (accumulating). Its released code has memory and restart from
+        uniform, arXiv 2307.14430 (Skill-It) restart, arXiv 2310.06694 smoothing.
     Departures:
         Target weights (rescaled to sum to n, so that the published eta keeps its meaning) multiply the
         rows after normalising. A zero matrix leaves p unchanged. Groups without data keep exactly 0
-        and stay out of the normalisation.
+        and stay out of the normalisation and the smoothing.
     """
 
     eta: float
     normalise: bool = True
-    memory: float | None = None
+    memory: float = 0.0
+    restart: bool = False
+    smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.eta) and self.eta >= 0):
             raise InputError(f"eta must be a finite number >= 0, got {self.eta}")
-        if self.memory is not None and not 0 <= self.memory < 1:
-            raise InputError(f"the ema weight of the past must be in [0, 1), got {self.memory}")
+        for name in ("memory", "smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name} must be in [0, 1), got {getattr(self, name)}")
 
-    def init(self, problem: Problem) -> EgState:
-        return EgState(np.full((problem.n, problem.m), np.nan))
+    def init(self, problem: Problem, start: Array) -> EgState:
+        """The state before the first step; `start` [m] are the proportions it will begin from."""
+        return EgState(np.full((problem.n, problem.m), np.nan), start)
 
     def step(
         self, problem: Problem, state: EgState, law: Law, proportions: Array, matrix: Array, weights: Array
@@ -63,12 +69,12 @@ class ExponentiatedGradient:
         matrix = np.where(usable, matrix, 0.0)
         if self.normalise:
             matrix[:, usable] = normalise_matrix(matrix[:, usable])
-        if self.memory is not None:
-            first = np.isnan(state.average).any()
-            average = matrix if first else (1 - self.memory) * matrix + self.memory * state.average
-            state, matrix, proportions = EgState(average), average, problem.uniform
+        if not np.isnan(state.average).any():
+            matrix = (1 - self.memory) * matrix + self.memory * state.average
+        start = state.anchor if self.restart else proportions
         with np.errstate(divide="ignore"):
-            return state, softmax(np.log(proportions) + self.eta * law.descent(matrix, weights))
+            p = softmax(np.log(start) + self.eta * law.descent(matrix, weights))
+        return EgState(matrix, state.anchor), (1 - self.smoothing) * p + self.smoothing * problem.uniform
 
 
 def normalise_matrix(matrix: Array) -> Array:

@@ -1,16 +1,16 @@
 """What every mixing method must satisfy, as functions that raise AssertionError.
 
-`check_method(method)` runs them all. `pytest --pyargs aioli.testing` runs them over every method in the
+Each takes `make`, a function from a problem to the method (parameters may depend on the groups).
+`check_method(make)` runs them all. `pytest --pyargs aioli.testing` runs them over every method in the
 registry, those of installed packages included.
 """
 
 from __future__ import annotations
 
-import copy
 import json
 import tempfile
-from collections.abc import Mapping
-from dataclasses import fields, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,14 @@ import numpy as np
 
 from aioli.journal import Journal
 from aioli.mixer import Mixer, replay
-from aioli.protocol import Array, Method, Problem, Request
+from aioli.protocol import Method, Problem, Request
 from aioli.state import encode
 from aioli.testing.worlds import DecayWorld, run
 
 __all__ = ["CHECKS", "check_method", "make_world"]
 
 BATCH = 8
+Make = Callable[[Problem], Method[Any]]
 
 
 def make_world(groups: int = 3, steps: int = 120, empty: int | None = None, seed: int = 0) -> DecayWorld:
@@ -38,18 +39,19 @@ def make_world(groups: int = 3, steps: int = 120, empty: int | None = None, seed
     return DecayWorld(problem, BATCH, 1.0 + 0.1 * i, 2.0 + 0.3 * i, 1.0 + (i * 7) % 5)
 
 
-def check_simplex(method: Method[Any]) -> None:
+def check_simplex(make: Make) -> None:
     """Every request lies on the simplex and the run ends after exactly its steps (Mixer checks each)."""
     world = make_world()
-    mixer = run(Mixer(method, world.problem), world)
+    mixer = run(Mixer(make(world.problem), world.problem), world)
     assert mixer.step == world.problem.total_steps
     assert mixer.drawn.sum() == BATCH * world.problem.total_steps
 
 
-def check_purity(method: Method[Any]) -> None:
+def check_purity(make: Make) -> None:
     """`request` and `update` neither change their arguments nor depend on being asked before."""
     world = make_world()
-    problem, state = world.problem, method.init(world.problem)
+    problem, method = world.problem, make(world.problem)
+    state = method.init(problem)
     assert encode(state) == encode(method.init(problem)), "init is not deterministic"
     mixer = Mixer(method, problem)
     while not mixer.done:
@@ -64,20 +66,22 @@ def check_purity(method: Method[Any]) -> None:
         assert encode(kept) == before, "update changed the state it was given"
 
 
-def check_replay(method: Method[Any]) -> None:
+def check_replay(make: Make) -> None:
     """The final state is the fold of `update` over the journal."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "journal.jsonl"
         world = make_world()
+        method = make(world.problem)
         mixer = run(Mixer(method, world.problem, journal=path), world)
         mixer.close()
         states = [state for _, state in replay(method, Journal.read(path))]
         assert encode(states[-1]) == encode(mixer.state)
 
 
-def check_resume(method: Method[Any]) -> None:
+def check_resume(make: Make) -> None:
     """Stopped after any step and continued from JSON, a run ends exactly as if never stopped."""
     world = make_world()
+    method = make(world.problem)
     whole = run(Mixer(method, world.problem), world)
     for step in range(1, world.problem.total_steps, 13):
         world = make_world()
@@ -91,7 +95,7 @@ def check_resume(method: Method[Any]) -> None:
         assert (second.drawn == whole.drawn).all()
 
 
-def check_permutation(method: Method[Any]) -> None:
+def check_permutation(make: Make) -> None:
     """Numbering the groups differently permutes the answer and changes nothing else."""
     world = make_world()
     order = np.array([2, 0, 1])
@@ -101,8 +105,7 @@ def check_permutation(method: Method[Any]) -> None:
         targets=tuple(world.problem.groups[i] for i in order),
         group_tokens=tuple(world.problem.group_tokens[i] for i in order),
     )
-    method_permuted = _permute_parameters(method, order, world.problem)
-    a, b = Mixer(method, world.problem), Mixer(method_permuted, problem)
+    a, b = Mixer(make(world.problem), world.problem), Mixer(make(problem), problem)
     while not a.done:
         first, second = a.request, b.request
         assert first.steps == second.steps and first.phase == second.phase
@@ -116,20 +119,18 @@ def check_permutation(method: Method[Any]) -> None:
         b.tell({signal: value[order] for signal, value in values.items()})
 
 
-def check_one_group(method: Method[Any]) -> None:
+def check_one_group(make: Make) -> None:
     """With a single group everything is that group."""
     world = make_world(groups=1)
-    method = _permute_parameters(method, np.array([0]), world.problem)
-    mixer = Mixer(method, world.problem)
+    mixer = Mixer(make(world.problem), world.problem)
     assert mixer.request.proportions.tolist() == [1.0]
     assert run(mixer, world).step == world.problem.total_steps
 
 
-def check_group_without_data(method: Method[Any]) -> None:
+def check_group_without_data(make: Make) -> None:
     """A group without data is never asked for (Mixer raises if it is)."""
     world = make_world(groups=3, empty=1)
-    method = _permute_parameters(method, np.arange(3), world.problem)
-    mixer = run(Mixer(method, world.problem), world)
+    mixer = run(Mixer(make(world.problem), world.problem), world)
     assert mixer.drawn[1] == 0 and mixer.step == world.problem.total_steps
 
 
@@ -147,10 +148,10 @@ CHECKS = {
 }
 
 
-def check_method(method: Method[Any]) -> None:
-    """Run every check on a method."""
+def check_method(make: Make) -> None:
+    """Run every check on a method, given as a function from a problem to it."""
     for check in CHECKS.values():
-        check(copy.deepcopy(method))
+        check(make)
 
 
 def _same(a: Request, b: Request) -> bool:
@@ -158,15 +159,3 @@ def _same(a: Request, b: Request) -> bool:
     return bool(
         (a.proportions == b.proportions).all() and a.steps == b.steps and a.observe == b.observe and weights
     )
-
-
-def _permute_parameters(method: Method[Any], order: Array, problem: Problem) -> Method[Any]:
-    """Reorder (and cut, and zero where there is no data) mixtures given as a method's parameters."""
-    changed: dict[str, Any] = {}
-    for item in fields(method):  # type: ignore[arg-type]
-        value = getattr(method, item.name)
-        if item.name in ("proportions", "prior") and value is not None:
-            values = np.array(list(value.values()) if isinstance(value, Mapping) else value)
-            values = np.resize(values, problem.m) * problem.available
-            changed[item.name] = tuple((values[order] / values[order].sum()).tolist())
-    return replace(method, **changed) if changed else method  # type: ignore[type-var]
