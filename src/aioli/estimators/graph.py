@@ -96,4 +96,4 @@ class Graph:
         return np.array(self.graph) * losses[:, None]
 
     def losses(self, state: GraphState) -> Array:
-        return state.window[-1] if len(state.window) else np.zeros(state.window.shape[1])
+        return state.window[-1:].sum(axis=0)
