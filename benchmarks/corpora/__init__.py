@@ -1,0 +1,1 @@
+"""Recipe that downloads, extracts and cleans the benchmark corpora."""

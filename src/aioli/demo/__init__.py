@@ -1,0 +1,1 @@
+"""The embedded demo: its corpus is built from installed packages."""
