@@ -1,0 +1,215 @@
+"""From finished runs to `results.json`: methods compared by seed against a baseline.
+
+Every number about a method is first computed for each seed (the mean over targets where it says mean),
+then summarised over seeds. Differences are paired: only seeds that both methods finished count.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from aioli.analysis.ledger import data_ledger
+from aioli.analysis.reading import write_reading
+from aioli.analysis.runs import METRICS, Result, Runs, by_label, check_comparable
+from aioli.analysis.statistics import column_intervals, interval
+from aioli.analysis.tidy import write_csv
+from aioli.errors import InputError, nearest
+from aioli.protocol import Array
+
+__all__ = ["CLAIM_SEEDS", "DEFAULT_BASELINE", "compare_runs", "write_csv"]
+
+DEFAULT_BASELINE = "stratified"
+CLAIM_SEEDS = 5
+COSTS = ("train_tokens", "evaluation_tokens", "test_tokens", "probe_steps", "flops", "joules", "seconds")
+KEPT = ("seed", "curve", "proportions", "matrices", "epochs", "drawn", "deviation", "test", "cost")
+KEPT_IF_ANY = ("evaluation_sequences", "warnings")
+ASSUMPTIONS = {
+    "intervals": (
+        "Two-sided 95% Student t intervals over seeds; differences are paired by seed. "
+        "Each interval stands alone: none is corrected for the number of methods compared."
+    ),
+    "perplexity": "Mean test perplexity is the plain mean over targets of exp(test loss in nats per token).",
+}
+
+
+def compare_runs(
+    results: Sequence[Result],
+    baseline: str | None = None,
+    corpus_index: Mapping[str, Any] | None = None,
+    config: Mapping[str, Any] | None = None,
+    *,
+    citations: Mapping[str, str] | None = None,
+    failures: Sequence[Mapping[str, Any]] = (),
+    created: str | None = None,
+) -> dict[str, Any]:
+    """Summarise run results into the content of `results.json` (plain JSON values, no NaN).
+
+    Args:
+        results: one dict for each run, as `result.json` holds them; their order decides the methods' order.
+        baseline: label every method is compared with; None: "stratified" where it was run, else nothing
+            is compared.
+        corpus_index: index of the tokenised corpus, for the table of data.
+        config: resolved configuration, kept in the results as it is.
+        citations: where each method (by its name in the registry) was published.
+        failures: {label, seed, message} of every run that did not finish; named in the reading.
+        created: ISO 8601 time stamp; None: now, in UTC.
+
+    Raises:
+        InputError: no runs, runs that cannot be compared (other groups, targets, steps, model or test
+            sets), the same method and seed twice, or a baseline that was not run.
+    """
+    check_comparable(results)
+    labels = by_label(results)
+    reference = _find_baseline(labels, baseline)
+    seeds = sorted({int(run["seed"]) for run in [*results, *failures]})
+    methods = [_summarise(runs, reference, seeds, citations or {}) for runs in labels.values()]
+    first, settings = results[0], dict(config or {})
+    content: dict[str, Any] = {
+        "version": 1,
+        "title": settings.get("title") or "Comparison of data mixtures",
+        "created": created or datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "baseline": reference.label if reference else None,
+        "groups": list(first["groups"]),
+        "targets": list(first["targets"]),
+        "objective": settings.get("objective"),
+        "steps": first["steps"],
+        "parameters_count": first.get("parameters_count"),
+        "illustration": _fewest_seeds(methods) < CLAIM_SEEDS,
+        "data": data_ledger(first["groups"], first["targets"], corpus_index),
+        "methods": methods,
+        "runs": {str(result["id"]): _kept(result) for result in results},
+        "failures": [dict(failure) for failure in failures],
+        "machines": _distinct(result.get("machine") for result in results),
+        "config": settings,
+        "assumptions": ASSUMPTIONS | _assumptions(results),
+    }
+    return content | {"reading": write_reading(content)}
+
+
+def _find_baseline(labels: Mapping[str, Runs], baseline: str | None) -> Runs | None:
+    if baseline is None:
+        return labels.get(DEFAULT_BASELINE)
+    if baseline not in labels:
+        raise InputError(
+            f"the baseline {baseline!r} is not among the methods that were run; {nearest(baseline, labels)}"
+        )
+    return labels[baseline]
+
+
+def _describe(values: Array) -> dict[str, Any]:
+    """Summary of values [seeds, n]: their mean over targets, and each target."""
+    targets = [column._asdict() for column in column_intervals(values)]
+    return interval(_mean_over_targets(values))._asdict() | {"per_target": targets}
+
+
+def _mean_over_targets(values: Array) -> Array:
+    return values.mean(axis=1) if values.size else np.empty(0)
+
+
+def _summarise(
+    runs: Runs, reference: Runs | None, every_seed: Sequence[int], citations: Mapping[str, str]
+) -> dict[str, Any]:
+    seeds = sorted(runs.finished)
+    summary: dict[str, Any] = {
+        "label": runs.label,
+        "method": runs.method,
+        "parameters": runs.parameters,
+        "citation": citations.get(runs.method),
+        "seeds": seeds,
+        "missing_seeds": [seed for seed in every_seed if seed not in runs.finished],
+        "test": {metric: _describe(runs.values(seeds, metric)) for metric in METRICS},
+        "difference": None,
+        "relative": None,
+        "wins": None,
+        "of": None,
+        "cost": _mean_cost(runs.costs(seeds)),
+        "runs": [str(runs.finished[seed]["id"]) for seed in seeds],
+    }
+    if reference is not None:
+        shared = [seed for seed in seeds if seed in reference.finished]
+        summary["cost"] |= _cost_ratios(runs.costs(shared), reference.costs(shared))
+        if runs is not reference:
+            summary |= _paired(runs, reference, shared)
+    return summary
+
+
+def _paired(runs: Runs, reference: Runs, shared: Sequence[int]) -> dict[str, Any]:
+    """Differences, percent changes and wins against the reference over the seeds both finished."""
+    with np.errstate(invalid="ignore"):
+        difference = {
+            metric: _describe(runs.values(shared, metric) - reference.values(shared, metric))
+            for metric in METRICS
+        }
+        ours, theirs = (each.values(shared, "perplexity") for each in (runs, reference))
+        mean, base = _mean_over_targets(ours), _mean_over_targets(theirs)
+        relative = interval(100 * (mean / base - 1))._asdict()
+        targets = [column._asdict() for column in column_intervals(100 * (ours / theirs - 1))]
+    return {
+        "difference": difference,
+        "relative": relative | {"per_target": targets},
+        "wins": int((mean < base).sum()),
+        "of": len(shared),
+    }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Mean of the numbers; None when there are none or one is unknown."""
+    present = [float(value) for value in values if value is not None]
+    return sum(present) / len(present) if present and len(present) == len(values) else None
+
+
+def _mean_cost(costs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    parts = list(dict.fromkeys(part for cost in costs for part in cost.get("split") or {}))
+    split = {part: _mean([(cost.get("split") or {}).get(part) for cost in costs]) for part in parts}
+    return {key: _mean([cost.get(key) for cost in costs]) for key in COSTS} | {"split": split}
+
+
+def _cost_ratios(ours: Sequence[Mapping[str, Any]], theirs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Mean over seeds of our cost divided by the reference's of the same seed."""
+    ratios: dict[str, Any] = {}
+    for key in ("seconds", "flops"):
+        pairs = [(a.get(key), b.get(key)) for a, b in zip(ours, theirs, strict=True)]
+        ratios[f"{key}_ratio"] = _mean([a / b if a is not None and b else None for a, b in pairs])
+    return ratios
+
+
+def _fewest_seeds(methods: Sequence[Mapping[str, Any]]) -> int:
+    """The smallest number of seeds that a comparison (without one: a method's mean) rests on."""
+    compared = [method["of"] for method in methods if method["of"] is not None]
+    return min(compared or [len(method["seeds"]) for method in methods])
+
+
+def _kept(result: Result) -> dict[str, Any]:
+    """The part of a run that the report draws."""
+    label = {"label": result.get("label") or result["method"]}
+    optional = {key: result[key] for key in KEPT_IF_ANY if result.get(key)}
+    return _without_nan(label | {key: result.get(key) for key in KEPT} | optional)
+
+
+def _without_nan(value: Any) -> Any:
+    """The same JSON value with null for every number that is not finite."""
+    if isinstance(value, Mapping):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _distinct(items: Iterable[Any]) -> list[Any]:
+    found: list[Any] = []
+    for item in items:
+        if item and item not in found:
+            found.append(item)
+    return found
+
+
+def _assumptions(results: Sequence[Result]) -> dict[str, str]:
+    """What the runs say their FLOPs and energy estimates assume, every distinct text once."""
+    said = [(result.get("cost") or {}).get("assumptions") or {} for result in results]
+    keys = dict.fromkeys(key for texts in said for key in texts)
+    return {key: " ".join(_distinct(str(texts[key]) for texts in said if key in texts)) for key in keys}

@@ -1,0 +1,134 @@
+"""A comparison in two to five plain sentences, written from its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aioli.analysis.numbers import bounds, count, percent, quantity, ratio, signed
+
+__all__ = ["verdict", "write_reading"]
+
+Summary = Mapping[str, Any]
+
+
+def verdict(method: Summary) -> str:
+    """How a method's mean test perplexity compares with the baseline's.
+
+    "lower" or "higher" where the 95% interval of the paired difference excludes zero, "undecided" where
+    it includes zero, "unknown" without an interval, "baseline" for the baseline itself.
+    """
+    if method["difference"] is None:
+        return "baseline"
+    change = method["difference"]["perplexity"]
+    if change["low"] is None:
+        return "unknown"
+    if change["high"] < 0:
+        return "lower"
+    return "higher" if change["low"] > 0 else "undecided"
+
+
+def write_reading(results: Mapping[str, Any]) -> str:
+    """The reading of a comparison: what is lower, what is higher, what is undecided, cost, seeds."""
+    methods, baseline = results["methods"], results["baseline"]
+    if baseline is None:
+        names = _join([method["label"] for method in methods])
+        return f"No baseline was run, so there is nothing to compare {names} with. {_seeds(results)}".rstrip()
+    others = [method for method in methods if method["label"] != baseline]
+    if not others:
+        return f"Only the baseline, {baseline}, was run, so nothing is compared. {_seeds(results)}".rstrip()
+    sentences = [
+        _decided(others, baseline),
+        _undecided(others, baseline),
+        _unknown(others, baseline),
+        _cost(others, baseline),
+        _seeds(results),
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _join(parts: Sequence[str]) -> str:
+    if len(parts) < 3:
+        return " and ".join(parts)
+    return ", ".join(parts[:-1]) + ", and " + parts[-1]
+
+
+def _decided(others: Sequence[Summary], baseline: str) -> str:
+    """The methods whose interval excludes zero, the better ones first; empty when there are none."""
+    changes = [
+        f"{percent(abs(method['relative']['mean'])).lstrip('+')} {kind} for {_evidence(method)}"
+        for kind in ("lower", "higher")
+        for method in others
+        if verdict(method) == kind
+    ]
+    return f"Against {baseline}, mean test perplexity is {_join(changes)}." if changes else ""
+
+
+def _undecided(others: Sequence[Summary], baseline: str) -> str:
+    these = [method for method in others if verdict(method) == "undecided"]
+    if not these:
+        return ""
+    subject = "The 95% interval includes" if len(these) == 1 else "The 95% intervals include"
+    pronoun = "it" if len(these) == 1 else "them"
+    names = _join([_evidence(method) for method in these])
+    return f"{subject} zero for {names}, so these runs cannot tell {pronoun} from {baseline}."
+
+
+def _unknown(others: Sequence[Summary], baseline: str) -> str:
+    these = [_evidence(method) for method in others if verdict(method) == "unknown"]
+    if not these:
+        return ""
+    return f"The difference in mean test perplexity to {baseline} has no interval for {_join(these)}."
+
+
+def _evidence(method: Summary) -> str:
+    """A method with its paired difference of mean test perplexity, the interval and the wins."""
+    change, level = method["difference"]["perplexity"], method["test"]["perplexity"]["mean"]
+    if change["mean"] is None:
+        return f"{method['label']} (no seed in common)"
+    between = bounds(change["low"], change["high"], "signed", level)
+    parts = [
+        f"{signed(change['mean'], level)}, {percent(method['relative']['mean'])}"
+        if verdict(method) == "unknown"
+        else signed(change["mean"], level),
+        f"95% interval {between}" if between else "",
+        f"lower on {method['wins']} of {method['of']} seed{'' if method['of'] == 1 else 's'}",
+    ]
+    return f"{method['label']} ({', '.join(part for part in parts if part)})"
+
+
+def _cost(others: Sequence[Summary], baseline: str) -> str:
+    phrases = []
+    for method in others:
+        cost = method["cost"]
+        if cost.get("seconds_ratio") is None:
+            continue
+        extras = [
+            text
+            for key, text in (
+                ("probe_steps", f"{count(cost['probe_steps'])} probe steps"),
+                ("evaluation_tokens", f"{quantity(cost['evaluation_tokens'])} evaluation tokens"),
+            )
+            if cost[key]
+        ]
+        inside = f" ({', '.join(extras)} a run)" if extras else ""
+        phrases.append(f"{ratio(cost['seconds_ratio'])} for {method['label']}{inside}")
+    return f"Wall-clock time relative to {baseline}: {_join(phrases)}." if phrases else ""
+
+
+def _seeds(results: Mapping[str, Any]) -> str:
+    methods = results["methods"]
+    fewest = min(len(m["seeds"]) if m["of"] is None else m["of"] for m in methods)
+    missing = [
+        f"{method['label']} has no result for seed{'s' if len(method['missing_seeds']) > 1 else ''} "
+        + _join([str(seed) for seed in method["missing_seeds"]])
+        for method in methods
+        if method["missing_seeds"]
+    ]
+    finished = {method["label"] for method in methods}
+    failed = dict.fromkeys(run["label"] for run in results["failures"] if run["label"] not in finished)
+    absent = "; ".join([*missing, *(f"{label} has no finished run" for label in failed)])
+    if not results["illustration"]:
+        return f"{absent}." if absent else ""
+    number = f"{fewest} seed{'' if fewest == 1 else 's'}" if fewest else "no seed in common"
+    return f"With {number} this is an illustration, not a claim{f'; {absent}' if absent else ''}."

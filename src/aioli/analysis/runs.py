@@ -1,0 +1,99 @@
+"""Run results sorted by method and seed, and checked: can they be compared at all?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from aioli.errors import InputError
+from aioli.protocol import Array
+
+__all__ = ["METRICS", "Runs", "by_label", "check_comparable", "target_values"]
+
+METRICS = ("loss", "perplexity", "bits_per_byte")
+Result = Mapping[str, Any]
+
+
+@dataclass
+class Runs:
+    """The runs of one label: `finished` by seed; a run whose test loss is not finite counts as missing."""
+
+    label: str
+    method: str
+    parameters: dict[str, Any]
+    finished: dict[int, Result] = field(default_factory=dict)
+    failed: list[int] = field(default_factory=list)
+
+    def values(self, seeds: Sequence[int], metric: str) -> Array:
+        """[seeds, n] values of a metric; [0, 0] without seeds."""
+        if not seeds:
+            return np.empty((0, 0))
+        return np.array([target_values(self.finished[seed], metric) for seed in seeds])
+
+    def costs(self, seeds: Sequence[int]) -> list[Mapping[str, Any]]:
+        return [self.finished[seed].get("cost") or {} for seed in seeds]
+
+
+def target_values(result: Result, metric: str) -> Array:
+    """[n] values of a metric on each target; NaN where the run has none.
+
+    Perplexity is exp(loss in nats per token).
+    """
+    key = "loss" if metric == "perplexity" else metric
+    given = result["test"].get(key) or [None] * len(result["targets"])
+    values = np.array([math.nan if value is None else float(value) for value in given])
+    with np.errstate(over="ignore"):
+        return np.exp(values) if metric == "perplexity" else values
+
+
+def check_comparable(results: Sequence[Result]) -> None:
+    """Refuse to compare runs that differ in more than method, parameters and seed.
+
+    Raises:
+        InputError: no runs; other groups, targets, steps, model size, or numbers of test tokens.
+    """
+    if not results:
+        raise InputError("expected at least one finished run to compare, got none")
+    first = results[0]
+    for result in results[1:]:
+        for key in ("groups", "targets", "steps", "parameters_count"):
+            if result.get(key) != first.get(key):
+                raise InputError(
+                    f"runs can only be compared on the same {key}: run {first['id']} has {first.get(key)}, "
+                    f"run {result['id']} has {result.get(key)}; compare them separately"
+                )
+        if result["test"].get("tokens") != first["test"].get("tokens"):
+            raise InputError(
+                f"runs {first['id']} and {result['id']} were tested on different numbers of tokens: "
+                f"{first['test'].get('tokens')} and {result['test'].get('tokens')}; use the same "
+                "corpus and evaluation.test_sequences for both"
+            )
+
+
+def by_label(results: Sequence[Result]) -> dict[str, Runs]:
+    """Runs by label (the method's name where a run has no label), in order of first appearance.
+
+    Raises:
+        InputError: one label for two methods or two parameter sets, or one seed twice.
+    """
+    found: dict[str, Runs] = {}
+    for result in results:
+        label, seed = result.get("label") or result["method"], int(result["seed"])
+        method, parameters = result["method"], dict(result.get("parameters") or {})
+        runs = found.setdefault(label, Runs(label, method, parameters))
+        if (runs.method, runs.parameters) != (method, parameters):
+            raise InputError(
+                f"two different methods are both labelled {label!r}: {runs.method} {runs.parameters} and "
+                f"{method} {parameters}; give each a label of its own"
+            )
+        if seed in runs.finished or seed in runs.failed:
+            raise InputError(f"method {label!r} has two runs of seed {seed}; keep one of them")
+        if np.isfinite(target_values(result, "loss")).all():
+            runs.finished[seed] = result
+        else:
+            runs.failed.append(seed)
+    return found

@@ -1,0 +1,48 @@
+"""Every seed of a comparison as one tidy table: a row for each method, seed, target and metric."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from aioli.files import replace_file
+
+__all__ = ["csv_text", "write_csv"]
+
+COLUMNS = ("method", "seed", "target", "metric", "value")
+RUN_METRICS = ("train_tokens", "evaluation_tokens", "probe_steps", "flops", "joules", "seconds")
+
+
+def csv_text(results: Mapping[str, Any]) -> str:
+    """The table as CSV; rows with an empty target are about the run: means over targets, and costs."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for run in results["runs"].values():
+        for target, metric, value in _rows(results["targets"], run):
+            writer.writerow([run["label"], run["seed"], target, metric, "" if value is None else repr(value)])
+    return text.getvalue()
+
+
+def write_csv(results: Mapping[str, Any], path: Path) -> None:
+    """Write the table to `path`, replacing it in one step."""
+    replace_file(path, csv_text(results))
+
+
+def _rows(targets: list[str], run: Mapping[str, Any]) -> Iterator[tuple[str, str, float | None]]:
+    losses = run["test"]["loss"]
+    metrics = {
+        "loss": losses,
+        "perplexity": [None if loss is None else math.exp(loss) for loss in losses],
+        "bits_per_byte": run["test"].get("bits_per_byte") or [None] * len(targets),
+    }
+    for metric, values in metrics.items():
+        for target, value in zip(targets, values, strict=True):
+            yield target, metric, value
+        yield "", metric, None if None in values else sum(values) / len(values)
+    for metric in RUN_METRICS:
+        yield "", metric, (run.get("cost") or {}).get(metric)
