@@ -19,7 +19,7 @@ lint: $(VENV)/.dev
 	$(BIN)/pyright
 
 test-integrations: .venv-integrations/.installed ## tests that need heavy libraries, in their own environment
-	.venv-integrations/bin/python -m pytest tests/integrations -p no:cacheprovider
+	.venv-integrations/bin/python -m pytest tests/integrations -o filterwarnings=
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
