@@ -18,10 +18,12 @@ from benchmarks.corpora.settings import SETTINGS
 
 import aioli
 
-METHODS = [
-    "stratified",
+STRATIFIED = "stratified"
+MATCHED = {"matched": {"objective": "mean_perplexity"}, "label": "matched"}
+STUDY = [
+    STRATIFIED,
     "proportional",
-    {"matched": {"objective": "mean_perplexity"}, "label": "matched"},
+    MATCHED,
     "aioli",
     {"aioli": {"objective": "mean_perplexity"}, "label": "aioli (mean perplexity)"},
     {"aioli_ema": {}, "label": "aioli (released)"},
@@ -29,7 +31,19 @@ METHODS = [
     "aioli_diagonal",
     "aioli_detrend",
 ]
-SEEDS = [0, 1, 2, 3, 4]
+PILOT = [
+    STRATIFIED,
+    MATCHED,
+    *({"aioli": {"eta": eta}, "label": f"aioli eta {eta}"} for eta in (0.2, 0.5, 1, 2)),
+    *({"aioli_detrend": {"eta": eta}, "label": f"detrend eta {eta}"} for eta in (0.2, 0.5)),
+]
+PLANS: dict[str, tuple[list[Any], list[int], list[str]]] = {
+    "study": (STUDY, [0, 1, 2, 3, 4], []),
+    "pilot": (PILOT, [100, 101, 102], ["train.steps=1000", "train.warmup=60"]),
+    "quick": ([STRATIFIED, MATCHED, "aioli"], [0, 1], ["train.steps=150", "train.warmup=20"]),
+}
+"""Methods, seeds and overrides. The pilot chooses step sizes, so it shares neither seeds nor setting with
+the study."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -39,7 +53,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=None)
     parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE")
     parser.add_argument("--workers", type=int, default=None)
-    parser.add_argument("--quick", action="store_true", help="three methods, two seeds, 150 steps")
+    plan = parser.add_mutually_exclusive_group()
+    plan.add_argument("--quick", action="store_const", dest="plan", const="quick", help="a few minutes")
+    plan.add_argument("--pilot", action="store_const", dest="plan", const="pilot", help="step sizes of Aioli")
+    parser.set_defaults(plan="study")
     given = parser.parse_args(arguments)
     corpora = given.corpora.resolve()
     config = corpora / f"{given.setting}.yaml"
@@ -54,12 +71,10 @@ def main(arguments: list[str] | None = None) -> None:
             str(corpora),
         ]
         subprocess.run(build, check=True)
-    methods, seeds, overrides = METHODS, SEEDS, []
-    if given.quick:
-        methods, seeds = ["stratified", METHODS[2], "aioli"], [0, 1]
-        overrides = ["train.steps=150", "train.warmup=20"]
-    overrides = [f"methods={json.dumps(methods)}", f"seeds={seeds}", *overrides, *given.overrides]
-    out = given.out or Path("runs") / f"mixing_study{'_quick' if given.quick else ''}" / given.setting
+    methods, seeds, changes = PLANS[given.plan]
+    overrides = [f"methods={json.dumps(methods)}", f"seeds={seeds}", "objective=mean_loss"]
+    overrides += [*changes, *given.overrides]
+    out = given.out or Path("runs") / f"mixing_{given.plan}" / given.setting
     results = aioli.compare(config, out=out, workers=given.workers, resume=True, overrides=overrides)
     print(json.dumps(summary(results, given.setting)))
 

@@ -70,7 +70,7 @@ SETTINGS: dict[str, Setting] = {
 _TRAINING = """\
   tokenizer: {vocab_size: 1024}
 model: {layers: 2, width: 64, heads: 4, context: 64}
-train: {steps: 1500, batch: 16, learning_rate: 3.0e-3, warmup: 100}
+train: {steps: 1500, batch: 16, learning_rate: 8.0e-3, warmup: 100}
 """
 
 
