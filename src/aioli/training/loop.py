@@ -1,0 +1,273 @@
+"""The training loop: request, segment, step, advance, tell, with a checkpoint anywhere between steps."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from aioli.data.loader import Batch, Loader
+from aioli.data.shards import Corpus
+from aioli.files import replace_file
+from aioli.journal import Journal
+from aioli.measure.evaluate import Evaluator
+from aioli.measure.meter import Meter, check_signals
+from aioli.methods.registry import build
+from aioli.mixer import Mixer
+from aioli.protocol import Request
+from aioli.sweep.lock import DirectoryLock
+from aioli.sweep.spec import RunSpec
+from aioli.training.accounts import Accounts
+from aioli.training.checkpoint import load_checkpoint, save_checkpoint, weights_sha256
+from aioli.training.compute import Forward, choose_device, choose_dtype, watts
+from aioli.training.guards import Interrupts, collected_warnings, full_disk_explained, torch_threads
+from aioli.training.model import GPT
+from aioli.training.optimiser import learning_rate, make_optimiser, update, weighted_loss
+from aioli.training.prepare import check_directory, make_problem
+from aioli.training.records import TrainingLog
+from aioli.training.result import CURVE_POINTS, machine, read_test, told, within
+
+__all__ = ["run_spec"]
+
+Progress = Callable[[dict[str, Any]], None]
+
+CHECKPOINT_SECONDS = 30.0
+CHECKPOINT_SHARE = 20.0
+"""Automatic checkpoints also wait for this many times the seconds that the last one took."""
+PROGRESS_SECONDS = 0.25
+
+
+def run_spec(
+    spec: RunSpec,
+    corpus: Corpus,
+    directory: Path,
+    *,
+    resume: bool = False,
+    on_progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Train the reference model as `spec` says and return the result, also in directory/result.json.
+
+    `directory` then holds spec.json, journal.jsonl, metrics.jsonl, checkpoint.pt and result.json. With
+    `resume`, a run that was stopped or killed continues from its checkpoint to the same numbers, bit for
+    bit on the same machine and torch; a finished one returns its result. SIGINT, SIGTERM, or a
+    KeyboardInterrupt from `on_progress` stop the run after the current step, with a checkpoint.
+
+    Args:
+        on_progress: called at most four times a second and at the end, with step, steps, loss,
+            proportions [m], phase, seconds, eta (seconds left).
+
+    Raises:
+        InputError: a used directory without `resume`, files of another run, a second process, a full
+            disk, data or settings that do not fit, or training that diverges.
+        KeyboardInterrupt: the run was stopped.
+    """
+    directory = Path(directory)
+    with ExitStack() as guards:
+        guards.enter_context(full_disk_explained(directory))
+        guards.enter_context(DirectoryLock(directory))
+        finished = check_directory(directory, spec, resume)
+        if finished is not None:
+            return finished
+        warned = guards.enter_context(collected_warnings())
+        guards.enter_context(torch_threads(spec.train.threads))
+        run = _Run(spec, corpus, directory, warned)
+        guards.callback(run.mixer.close)
+        interrupts = guards.enter_context(Interrupts())
+        run.begin()
+        run.train(interrupts, on_progress or (lambda state: None))
+        return run.finish()
+
+
+class _Run:
+    """All parts of one run; what must survive a kill goes through `save` and `begin`."""
+
+    def __init__(self, spec: RunSpec, corpus: Corpus, directory: Path, warned: list[str]) -> None:
+        self.spec, self.corpus, self.directory, self.warned = spec, corpus, directory, warned
+        context, settings = spec.model.context, spec.train
+        self.problem = make_problem(spec, corpus)
+        self.method = build(spec.method, spec.parameters)
+        self.device = choose_device(settings)
+        self.model = GPT(spec.model, corpus.vocab_size, spec.seed).to(self.device)
+        self.optimiser = make_optimiser(self.model, settings)
+        self.forward = Forward(
+            self.model, corpus.vocab_size, self.device, choose_dtype(settings, self.device)
+        )
+        train = {name: corpus.sequences(name, "train", context + 1) for name in corpus.groups}
+        held_out = {name: corpus.sequences(name, "validation", context + 1) for name in corpus.targets}
+        self.loader = Loader(train, settings.batch, seed=spec.seed)
+        self.evaluator = Evaluator(
+            self.forward,
+            held_out,
+            sizes=spec.evaluation.sequences,
+            max_sequences=spec.evaluation.max_sequences,
+            precision=spec.evaluation.precision,
+            batch=settings.batch,
+        )
+        self.meter = Meter(self.problem.m, self.evaluator, self.device)
+        check_signals(self.method.needs, self.meter.available)
+        self.mixer = Mixer(self.method, self.problem, directory / "journal.jsonl")
+        self.log = TrainingLog(directory / "metrics.jsonl", self.problem.m, settings.steps, self.device)
+        self.accounts = Accounts()
+
+    def begin(self) -> None:
+        """Continue from the checkpoint if there is one, else start from step 0."""
+        path = self.directory / "checkpoint.pt"
+        for unfinished in self.directory.glob(".checkpoint.pt.*"):
+            unfinished.unlink()  # a kill while writing left it; the lock says that nobody is writing now
+        if path.exists():
+            self._restore(load_checkpoint(path, self.spec.id))
+        else:
+            for name in ("journal.jsonl", "metrics.jsonl"):
+                (self.directory / name).unlink(missing_ok=True)
+            replace_file(self.directory / "spec.json", json.dumps(self.spec.to_json(), indent=1) + "\n")
+        self._first_step = self.mixer.step
+        self._saved_at, self._saving_took, self._shown_at = time.perf_counter(), 0.0, 0.0
+
+    def train(self, interrupts: Interrupts, on_progress: Progress) -> None:
+        """Carry out the method's requests until the run is done."""
+        charge = self.accounts.charge
+        self.accounts.start()
+        while not self.mixer.done:
+            with charge("mixing"):
+                request = self.mixer.request
+            seen = self.meter.begin(request.observe)
+            for batch in self.accounts.charged(
+                "drawing", self.loader.segment(request.proportions, request.steps)
+            ):
+                rate = learning_rate(self.spec.train, self.mixer.step)
+                with charge("probing" if request.phase == "probe" else "training"):
+                    losses = self.forward(batch.tokens)
+                    weighted_loss(losses, batch, request.loss_weights).backward()
+                    norm = update(self.model, self.optimiser, rate, self.spec.train.clip)
+                    seen.add(batch, losses)
+                    self.log.add(batch, losses, norm)
+                with charge("mixing"):
+                    self.mixer.advance(batch.drawn)
+                self._after_step(batch, request, rate, interrupts, on_progress)
+            with charge("training"):
+                self.forward.synchronise()
+            with charge("measuring"):
+                values = seen.finish()
+            with charge("mixing"):
+                self.mixer.tell(values, learning_rate(self.spec.train, max(self.mixer.step - 1, 0)))
+        self.save()
+        self.accounts.stop()
+
+    def _after_step(
+        self, batch: Batch, request: Request, rate: float, interrupts: Interrupts, on_progress: Progress
+    ) -> None:
+        """Accounts, log, progress and checkpoint: everything is consistent here."""
+        step, last = self.mixer.step, self.mixer.step == self.problem.total_steps
+        self.accounts.train_tokens += batch.tokens.shape[0] * self.spec.model.context
+        self.accounts.probe_steps += request.phase == "probe"
+        if step % self.log.every == 0 or last:
+            with self.accounts.charge("writing"):
+                self.log.check(step)
+                self.log.write_line(step, rate, request, self.accounts.seconds)
+        if time.perf_counter() - self._shown_at >= PROGRESS_SECONDS or last:
+            try:
+                on_progress(self._progress(request))
+            except KeyboardInterrupt:
+                interrupts.requested = True
+        if interrupts.requested or self._checkpoint_due(step):
+            self.save()
+        if interrupts.requested:
+            raise KeyboardInterrupt
+
+    def _progress(self, request: Request) -> dict[str, Any]:
+        self._shown_at = time.perf_counter()
+        step, steps = self.mixer.step, self.problem.total_steps
+        pace = self.accounts.session_seconds / max(step - self._first_step, 1)
+        return {
+            "step": step,
+            "steps": steps,
+            "loss": self.log.loss(),
+            "proportions": request.proportions.tolist(),
+            "phase": request.phase,
+            "seconds": self.accounts.seconds,
+            "eta": pace * (steps - step),
+        }
+
+    def _checkpoint_due(self, step: int) -> bool:
+        every = self.spec.train.checkpoint_every
+        if every is not None:
+            return step % every == 0
+        wait = max(CHECKPOINT_SECONDS, CHECKPOINT_SHARE * self._saving_took)
+        return time.perf_counter() - self._saved_at >= wait
+
+    def save(self) -> None:
+        """Write a checkpoint, unless training has diverged."""
+        start = time.perf_counter()
+        with self.accounts.charge("writing"):
+            self.log.check(self.mixer.step)
+            plain = {
+                "step": self.mixer.step,
+                "mixer": self.mixer.state_dict(),
+                "loader": self.loader.state_dict(),
+                "meter": self.meter.state_dict(),
+                "log": self.log.state_dict(),
+                "accounts": self.accounts.state_dict(),
+                "warnings": self.warned,
+                "machine": machine(self.device),
+            }
+            content = {
+                "plain": json.dumps(plain),
+                "model": self.model.state_dict(),
+                "optimiser": self.optimiser.state_dict(),
+            }
+            save_checkpoint(self.directory / "checkpoint.pt", self.spec.id, content)
+        self._saved_at = time.perf_counter()
+        self._saving_took = self._saved_at - start
+
+    def _restore(self, content: dict[str, Any]) -> None:
+        plain = json.loads(content["plain"])
+        self.model.load_state_dict(content["model"])
+        self.optimiser.load_state_dict(content["optimiser"])
+        self.mixer.load_state_dict(plain["mixer"])
+        self.loader.load_state_dict(plain["loader"])
+        self.meter.load_state_dict(plain["meter"])
+        self.log.load_state_dict(plain["log"], plain["step"])
+        self.accounts.load_state_dict(plain["accounts"])
+        self.warned[:] = plain["warnings"] + [text for text in self.warned if text not in plain["warnings"]]
+        before, now = plain["machine"], machine(self.device)
+        changed = [f"{name} {before[name]} -> {now[name]}" for name in now if now[name] != before[name]]
+        if changed:
+            self.warned.append(
+                f"continued at step {plain['step']} with {', '.join(changed)}: the numbers may differ in "
+                "their last digits from those of an uninterrupted run"
+            )
+
+    def finish(self) -> dict[str, Any]:
+        """Read the test sequences, and write and return the result."""
+        spec, problem = self.spec, self.problem
+        test = read_test(spec, self.corpus, self.forward)
+        power = watts(self.device, spec.train.threads)
+        read = self.evaluator.tokens_read
+        result = {
+            "version": 1,
+            "id": spec.id,
+            "label": spec.label or spec.method,
+            "method": spec.method,
+            "parameters": spec.parameters,
+            "seed": spec.seed,
+            "groups": list(problem.groups),
+            "targets": list(problem.targets),
+            "steps": problem.total_steps,
+            "parameters_count": self.model.parameters_count,
+            "test": test,
+            "drawn": [int(count) for count in self.loader.drawn],
+            "epochs": [round(float(epochs), 6) for epochs in self.loader.epochs],
+            "deviation": float(self.loader.deviation),
+            "curve": self.log.curve(within("curve", CURVE_POINTS, problem.m)),
+            **told(self.method, Journal.read(self.directory / "journal.jsonl")),
+            "cost": self.accounts.summary(self.model.token_flops(), read, sum(test["tokens"]), power),
+            "evaluation_sequences": self.evaluator.sizes.tolist() if read else None,
+            "weights_sha256": weights_sha256(self.model),
+            "warnings": self.warned,
+            "machine": machine(self.device),
+        }
+        replace_file(self.directory / "result.json", json.dumps(result, allow_nan=False) + "\n")
+        return result

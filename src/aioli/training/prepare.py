@@ -1,0 +1,79 @@
+"""Before step 0: is the directory free, do data and settings fit, what is the problem?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from aioli.data.shards import Corpus, check_sequences
+from aioli.errors import InputError, nearest
+from aioli.protocol import Problem
+from aioli.sweep.spec import RunSpec
+from aioli.sweep.store import read_spec
+
+__all__ = ["check_directory", "make_problem"]
+
+
+def check_directory(directory: Path, spec: RunSpec, resume: bool) -> dict[str, Any] | None:
+    """Refuse a directory that is used or of another run; return the result of a finished run."""
+    names = ("spec.json", "journal.jsonl", "checkpoint.pt", "result.json")
+    used = [name for name in names if (directory / name).exists()]
+    if not used:
+        return None
+    if not resume:
+        raise InputError(
+            f"the directory {directory} already holds a run ({', '.join(used)}): continue it with --resume "
+            "(resume=True), or give another directory"
+        )
+    saved = read_spec(directory)
+    if saved.id != spec.id:
+        mine, other = spec.to_json(), saved.to_json()
+        changed = "; ".join(f"{k} was {other[k]!r}, is {mine[k]!r}" for k in mine if mine[k] != other[k])
+        raise InputError(
+            f"the directory {directory} holds run {saved.id}, this is run {spec.id}: {changed}. Use the "
+            "config it was made with, or give another directory"
+        )
+    if "result.json" not in used:
+        return None
+    try:
+        return json.loads((directory / "result.json").read_bytes())
+    except ValueError:
+        raise InputError(f"{directory / 'result.json'} is damaged: delete it and resume again") from None
+
+
+def make_problem(spec: RunSpec, corpus: Corpus) -> Problem:
+    """The run as its method sees it; a group's tokens are those of its whole training sequences.
+
+    Raises:
+        InputError: another corpus than the spec's, data too small for the context, or target weights
+            that do not name exactly the targets.
+    """
+    context = spec.model.context
+    if spec.data != corpus.fingerprint:
+        raise InputError(
+            f"this run is for the corpus with fingerprint {spec.data}, the one in {corpus.directory} has "
+            f"{corpus.fingerprint}: was it tokenised again?"
+        )
+    check_sequences(corpus, context)
+    weights = None
+    if spec.target_weights is not None:
+        for name in spec.target_weights:
+            if name not in corpus.targets:
+                raise InputError(f"target_weights name {name!r}; {nearest(name, corpus.targets)}")
+        missing = [name for name in corpus.targets if name not in spec.target_weights]
+        if missing:
+            raise InputError(f"target_weights need every target; missing: {', '.join(missing)}")
+        weights = tuple(spec.target_weights[name] for name in corpus.targets)
+    rows = [len(corpus.sequences(name, "train", context + 1)) for name in corpus.groups]
+    return Problem(
+        groups=corpus.groups,
+        targets=corpus.targets,
+        group_tokens=tuple(count * context for count in rows),
+        total_steps=spec.train.steps,
+        step_tokens=spec.train.batch * context,
+        warmup_steps=spec.train.warmup,
+        objective=spec.objective,
+        target_weights=weights,
+        seed=spec.seed,
+    )
