@@ -14,7 +14,7 @@ from aioli.errors import InputError, nearest
 from aioli.methods.zoo import METHODS, Entry
 from aioli.protocol import Citation, Method, Problem
 
-__all__ = ["MethodInfo", "build", "describe", "example", "names"]
+__all__ = ["MethodInfo", "build", "complete", "describe", "example", "names"]
 
 ENTRY_POINTS = "aioli.methods"
 
@@ -81,6 +81,12 @@ def build(name: str, parameters: dict[str, Any] | None = None) -> Method[Any]:
         raise InputError(f"method {name!r}, {where}: {first['msg']}, got {first['input']!r}") from None
     except InputError as error:
         raise InputError(f"method {name!r}: {error}") from None
+
+
+def complete(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """The parameters with the defaults of those not given, so that a run's record says them all."""
+    known = inspect.signature(_entry(name).build).parameters
+    return {key: p.default for key, p in known.items() if p.default is not p.empty} | parameters
 
 
 def example(name: str, problem: Problem) -> Method[Any]:

@@ -121,7 +121,7 @@ def matched(
 
 @listed(AIOLI, law="linear, dynamic", estimator="probes in the run", solver="exponentiated gradient")
 def aioli(
-    eta: float = 0.5,
+    eta: float = 0.2,
     round_steps: int | None = None,
     rounds: int | None = None,
     sweeps: int | None = None,
