@@ -25,7 +25,7 @@ __all__ = ["METHODS", "Entry"]
 P = ParamSpec("P")
 M = TypeVar("M", bound=Method[Any])
 Build = Callable[..., Method[Any]]
-Mixture = Mapping[str, float] | tuple[float, ...]
+Proportions = Mapping[str, float] | tuple[float, ...]
 
 AIOLI = Citation("Aioli: A Unified Optimization Framework for Language Model Data Mixing", "2411.05735")
 TEMPERATURE = Citation("Massively Multilingual Neural Machine Translation in the Wild", "1907.05019")
@@ -103,7 +103,7 @@ def example_mixture(problem: Problem) -> dict[str, float]:
 
 
 @listed(BASELINE, example=lambda problem: {"proportions": example_mixture(problem)})
-def static(proportions: Mixture) -> Static:
+def static(proportions: Proportions) -> Static:
     """The user's own proportions."""
     return Static(proportions)
 
@@ -131,7 +131,7 @@ def aioli(
     detrend: bool = False,
     memory: float = 0.0,
     accumulate: bool = True,
-    prior: Mixture | None = None,
+    prior: Proportions | None = None,
     prior_steps: int = 0,
     restart: Literal["prior", "uniform"] = "prior",
     objective: str | None = None,
@@ -203,7 +203,7 @@ def skill_it(
     eta: float = 0.2,
     window: int = 3,
     round_steps: int | None = None,
-    prior: Mixture | None = None,
+    prior: Proportions | None = None,
 ) -> Lmo:
     """A graph of one-hot runs scaled by the current losses; nothing accumulates."""
     return Lmo(
@@ -229,7 +229,7 @@ def sheared(
     smoothing: float = 1e-4,
     clip: bool = False,
     round_steps: int | None = None,
-    prior: Mixture | None = None,
+    prior: Proportions | None = None,
 ) -> Lmo:
     """Dynamic batch loading: groups above their target loss are drawn more."""
     return Lmo(

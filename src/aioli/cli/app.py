@@ -1,0 +1,106 @@
+"""The command `aioli`: its verbs, and one message instead of a traceback for what the user can mend."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from aioli import __version__
+from aioli.cli.compare import compare
+from aioli.cli.demo import demo
+from aioli.cli.methods import methods
+from aioli.cli.report import report
+from aioli.cli.tokenize import tokenize
+from aioli.cli.train import train
+from aioli.errors import InputError
+
+__all__ = ["app", "main"]
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+MISTAKE = 2
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="aioli",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _verb in (demo, tokenize, train, compare, report, methods):
+    app.command()(_verb)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"aioli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Find the best training-data mixture for a language model, while it trains."""
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, 2 a mistake or a full disk, 130 interrupted."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(_close_output(_run()))
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _run() -> int:
+    try:
+        app()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else MISTAKE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except InputError as error:
+        return _say(str(error))
+    except BrokenPipeError:
+        return 1  # the reader of standard output, such as `head`, has gone
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        where = f" while writing {error.filename}" if error.filename else ""
+        return _say(
+            f"the disk is full or the file too large{where} ({error.strerror}); nothing written before is "
+            "lost: free some space, then continue with --resume"
+        )
+    except MemoryError as error:
+        return _say(f"out of memory ({error or 'malloc'}): give the process more, or use smaller settings")
+    return 0
+
+
+def _close_output(code: int) -> int:
+    """Flush standard output; a failure there (a full disk, a closed pipe) is an error as well."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return code or 1
+        return code or _say(f"cannot write to standard output: {error.strerror}")
+    return code
+
+
+def _say(message: str) -> int:
+    with contextlib.suppress(OSError):  # standard error may be gone, too
+        print(f"aioli: {message}", file=sys.stderr, flush=True)
+    return MISTAKE

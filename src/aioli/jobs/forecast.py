@@ -1,0 +1,142 @@
+"""What a job would do and how long it would take, without writing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from aioli.config import Config, MethodChoice, to_yaml
+from aioli.data.settings import TextSource
+from aioli.data.shards import Corpus
+from aioli.data.sources import open_source
+from aioli.errors import InputError
+from aioli.jobs.run import plan_specs, tokens_directory
+from aioli.methods import registry
+from aioli.sweep.local import default_workers
+from aioli.training.timing import seconds_per_step
+
+__all__ = ["data_table", "forecast"]
+
+BYTES_PER_TOKEN = 3.3
+"""Of English text and code at a few thousand entries; measured counts replace it once tokenised."""
+COMPRESSION = {".gz": 3.0, ".zst": 3.3, ".parquet": 2.5}
+STARTING_SECONDS = 4.0
+
+
+def forecast(
+    config: Config, choices: Sequence[MethodChoice], seeds: Sequence[int], out: Path, workers: int | None
+) -> dict[str, Any]:
+    """The resolved config, tokens of each group, epochs under each method's first mixture, and time.
+
+    Token counts are measured when the corpus is tokenised already, else estimated from the files' sizes
+    (`estimated` is True). `seconds` holds that of a step, timed here, and of all runs at `workers`;
+    start-up and measuring come on top.
+
+    Raises:
+        InputError: no such files, or a method that does not fit.
+    """
+    corpus = _cached(config, out)
+    table = data_table(config, corpus) if corpus else estimated_table(config)
+    content: dict[str, Any] = {
+        "out": str(out),
+        "config": config.to_dict(),
+        "yaml": to_yaml(config),
+        "estimated": corpus is None,
+        "data": table,
+        "runs": len(choices) * len(seeds),
+        "workers": 0,
+        "epochs": {},
+        "seconds": None,
+    }
+    if choices:
+        tokens = {row["name"]: row["train_tokens"] for row in table if row["role"] == "group"}
+        content["epochs"] = {choice.label: epochs(config, choice, tokens) for choice in choices}
+        specs = plan_specs(config, choices, seeds, corpus.fingerprint if corpus else "")
+        vocabulary = corpus.vocab_size if corpus else config.data.tokenizer.vocab_size
+        step = seconds_per_step(config.model, config.train, vocabulary)
+        content["workers"] = workers or default_workers(specs)
+        rounds = -(-len(specs) // content["workers"])
+        content["seconds"] = {
+            "step": step,
+            "total": rounds * (step * config.train.steps + STARTING_SECONDS),
+        }
+    return content
+
+
+def data_table(config: Config, corpus: Corpus) -> list[dict[str, Any]]:
+    """Measured tokens, documents and bytes of every group and target."""
+    names = [*corpus.groups, *(name for name in corpus.targets if name not in corpus.groups)]
+    rows = []
+    for name in names:
+        role = "group" if name in corpus.groups else "target"
+        splits = {
+            split: corpus.split(name, split)
+            for split in ("train", "validation", "test")
+            if role == "group" or split != "train"
+        }
+        rows.append(
+            {"name": name, "role": role}
+            | {
+                f"{split}_tokens": splits[split].tokens if split in splits else 0
+                for split in ("train", "validation", "test")
+            }
+            | {"documents": sum(info.documents for info in splits.values())}
+        )
+    return rows
+
+
+def estimated_table(config: Config) -> list[dict[str, Any]]:
+    """The same from the sizes of the files, before anything is tokenised."""
+    sides: list[tuple[str, dict[str, TextSource]]] = [
+        ("group", config.data.groups),
+        ("target", config.data.targets),
+    ]
+    return [
+        _estimate(config, name, source, role) for role, sources in sides for name, source in sources.items()
+    ]
+
+
+def _estimate(config: Config, name: str, settings: TextSource, role: str) -> dict[str, Any]:
+    source = open_source(name, settings, config.base, target=role == "target")
+    text = sum(size * COMPRESSION.get(Path(path).suffix, 1.0) for path, size, _ in source.files)
+    width = 4 if settings.dtype == "uint32" else 2
+    tokens = text / (width if source.tokens else BYTES_PER_TOKEN)
+    held = {"validation": config.data.split.validation, "test": config.data.split.test}
+    if role == "target":
+        total = sum(held.values())
+        held = {split: share / total for split, share in held.items()}
+    counts = {split: round(tokens * share) for split, share in held.items()}
+    train = 0 if role == "target" else round(tokens) - sum(counts.values())
+    return {
+        "name": name,
+        "role": role,
+        "train_tokens": train,
+        "validation_tokens": counts["validation"],
+        "test_tokens": counts["test"],
+        "documents": None,
+    }
+
+
+def epochs(config: Config, choice: MethodChoice, tokens: dict[str, int]) -> dict[str, float | None]:
+    """Passes over each group if the method's first mixture stayed for the whole run; None: no sequence."""
+    length = config.model.context + 1
+    problem = config.problem(list(tokens.values()))
+    method = registry.build(choice.name, choice.parameters)
+    first = method.request(problem, method.init(problem)).proportions
+    drawn = first * config.train.steps * config.train.batch
+    rows = {name: count // length for name, count in tokens.items()}
+    return {
+        name: round(float(count) / rows[name], 3) if rows[name] else None
+        for name, count in zip(tokens, drawn, strict=True)
+    }
+
+
+def _cached(config: Config, out: Path) -> Corpus | None:
+    """The tokenised corpus where there is one of the same groups and targets."""
+    try:
+        corpus = Corpus.open(tokens_directory(config, out))
+    except InputError:
+        return None
+    same = corpus.groups == tuple(config.data.groups) and corpus.targets == config.targets
+    return corpus if same else None

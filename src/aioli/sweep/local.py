@@ -1,0 +1,227 @@
+"""Run specs on this machine: a subprocess for each, several at a time, every finished one kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from aioli.errors import InputError
+from aioli.sweep.spec import RunSpec
+from aioli.sweep.store import Store
+
+__all__ = ["Event", "Failure", "Outcome", "default_workers", "run"]
+
+ATTEMPTS = 2
+STOP_SECONDS = 60.0
+"""How long a stopped worker may take to write its checkpoint."""
+
+
+class Event(NamedTuple):
+    """What happened to a run: kind is "reused", "started", "progress", "finished", "retried", "failed"
+    or "redone"; `message` explains the last three, `progress` holds step, loss, proportions, eta ..."""
+
+    kind: str
+    spec: RunSpec
+    message: str = ""
+    progress: dict[str, Any] = {}  # noqa: RUF012 - never changed
+
+
+class Failure(NamedTuple):
+    spec: RunSpec
+    message: str
+
+
+class Outcome(NamedTuple):
+    """Results of the finished runs in the order of the specs, and the runs that failed."""
+
+    results: list[dict[str, Any]]
+    failures: list[Failure]
+
+
+@dataclass(eq=False)
+class _Job:
+    spec: RunSpec
+    process: subprocess.Popen[str]
+    attempt: int
+    log: Path
+    error: dict[str, str] = field(default_factory=dict)
+
+
+def default_workers(specs: Sequence[RunSpec]) -> int:
+    """As many as this process may use cores for, at the threads that the runs ask for."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = max((spec.train.threads for spec in specs), default=1)
+    return max(1, min(cores // threads, len(specs)))
+
+
+def run(
+    specs: Sequence[RunSpec],
+    corpus: Path,
+    store: Store,
+    *,
+    workers: int | None = None,
+    on_event: Callable[[Event], None] = lambda event: None,
+) -> Outcome:
+    """Carry out every spec that `store` has no result for, in the given order, `workers` at a time.
+
+    A run that was begun continues from its checkpoint. A worker killed by signal 9 is tried once more.
+    When this function is left by an exception (Ctrl-C), the workers write a checkpoint and end first.
+
+    Args:
+        corpus: directory of the tokenised corpus. workers: processes; None: `default_workers`.
+
+    Raises:
+        InputError: fewer than 1 worker.
+    """
+    if workers is not None and workers < 1:
+        raise InputError(f"workers must be at least 1, got {workers}")
+    pending = _unfinished(specs, store, on_event)
+    pool = _Pool(corpus, store, workers or default_workers(list(pending)), on_event)
+    try:
+        pool.work(pending)
+    finally:
+        pool.stop()
+    return Outcome(store.finished(specs), pool.failures)
+
+
+def _unfinished(specs: Sequence[RunSpec], store: Store, on_event: Callable[[Event], None]) -> deque[RunSpec]:
+    pending: dict[str, RunSpec] = {}
+    for spec in specs:
+        try:
+            result = store.result(spec)
+        except InputError as error:
+            kept = store.set_aside(spec)
+            on_event(Event("redone", spec, f"{error}; kept as {kept.name}, the run is done again"))
+            result = None
+        if result is None:
+            pending.setdefault(spec.id, spec)
+        else:
+            on_event(Event("reused", spec))
+    return deque(pending.values())
+
+
+class _Pool:
+    """The running workers; one thread each reads their lines into a queue that `work` empties."""
+
+    def __init__(self, corpus: Path, store: Store, size: int, on_event: Callable[[Event], None]) -> None:
+        self.corpus, self.store, self.size, self.on_event = corpus, store, size, on_event
+        self.active: list[_Job] = []
+        self.failures: list[Failure] = []
+        self.lines: queue.SimpleQueue[tuple[_Job, str | None]] = queue.SimpleQueue()
+
+    def work(self, pending: deque[RunSpec]) -> None:
+        while pending or self.active:
+            while pending and len(self.active) < self.size:
+                self._start(pending.popleft(), attempt=1)
+            job, line = self.lines.get()
+            if line is not None:
+                self._read(job, line)
+                continue
+            code = job.process.wait()
+            self.active.remove(job)
+            self._ended(job, code)
+
+    def stop(self) -> None:
+        """Ask what still runs to write a checkpoint and end; kill what takes too long."""
+        try:
+            for job in self.active:
+                job.process.send_signal(signal.SIGTERM)
+            deadline = time.monotonic() + STOP_SECONDS
+            for job in self.active:
+                job.process.wait(timeout=max(0.0, deadline - time.monotonic()))
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            pass
+        finally:
+            for job in self.active:
+                job.process.kill()
+                job.process.wait()
+            self.active = []
+
+    def _start(self, spec: RunSpec, attempt: int) -> None:
+        directory = self.store.prepare(spec)
+        log = directory / "log.txt"
+        threads = str(spec.train.threads)
+        limits = {f"{name}_NUM_THREADS": threads for name in ("OMP", "MKL", "OPENBLAS")}
+        command = [sys.executable, "-m", "aioli.sweep.worker", str(directory), str(self.corpus)]
+        with log.open("ab") as stderr:
+            process = subprocess.Popen(
+                [*command, str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                encoding="utf-8",
+                env=os.environ | limits,
+                start_new_session=True,  # Ctrl-C reaches this process only, which then stops the workers
+                pass_fds=(
+                    self.store.lock.descriptor,
+                ),  # an orphan keeps the directory locked until it has ended
+            )
+        job = _Job(spec, process, attempt, log)
+        self.active.append(job)
+        assert process.stdout is not None
+        threading.Thread(target=self._listen, args=(job, process.stdout), daemon=True).start()
+        if attempt == 1:
+            self.on_event(Event("started", spec))
+
+    def _listen(self, job: _Job, stream: IO[str]) -> None:
+        with stream:
+            for line in stream:
+                self.lines.put((job, line))
+        self.lines.put((job, None))
+
+    def _read(self, job: _Job, line: str) -> None:
+        try:
+            message = json.loads(line)
+        except ValueError:
+            return  # the last line of a killed worker
+        if "progress" in message:
+            self.on_event(Event("progress", job.spec, progress=message["progress"]))
+        elif "error" in message:
+            job.error = message
+
+    def _ended(self, job: _Job, code: int) -> None:
+        message = self._verdict(job, code)
+        if not message:
+            self.on_event(Event("finished", job.spec))
+        elif code == -signal.SIGKILL and job.attempt < ATTEMPTS:
+            self.on_event(Event("retried", job.spec, f"{message}; trying once more from its checkpoint"))
+            self._start(job.spec, job.attempt + 1)
+        else:
+            self.failures.append(Failure(job.spec, message))
+            self.on_event(Event("failed", job.spec, message))
+
+    def _verdict(self, job: _Job, code: int) -> str:
+        """Why a run that ended has no result; empty when it has one, however it ended."""
+        try:
+            if self.store.result(job.spec):
+                return ""
+        except InputError as error:
+            return str(error)
+        if code == 0:
+            return f"the worker ended without a result; see {job.log}"
+        if job.error:
+            return job.error["error"]
+        if code == -signal.SIGKILL:
+            return (
+                "the worker was killed by signal 9, most likely for want of memory: use fewer --workers, or "
+                "a smaller model.width, model.layers, model.context or train.batch"
+            )
+        reason = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        return f"the worker failed ({reason}): {_last_line(job.log)}; see {job.log}"
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"

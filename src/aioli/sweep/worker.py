@@ -1,0 +1,106 @@
+"""One training run in a process of its own: `python -m aioli.sweep.worker RUN CORPUS PARENT`.
+
+Standard output carries JSON lines: {"progress": {...}} while training, {"error": text, "kind": ...} at the
+end of a run that failed for a reason the user can mend. Exit codes: 0 finished, 2 such an error, 130
+stopped on request after a checkpoint. The process ends by itself when its parent is gone.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from aioli.errors import InputError
+from aioli.sweep.store import read_spec
+
+__all__ = ["main"]
+
+WATCH_SECONDS = 0.2
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class _Channel:
+    """JSON lines to the parent; whatever else prints to standard output goes to the log instead."""
+
+    def __init__(self) -> None:
+        self._file = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        os.dup2(2, 1)
+
+    def send(self, message: dict[str, Any]) -> None:
+        try:
+            self._file.write(json.dumps(message) + "\n")
+            self._file.flush()
+        except BrokenPipeError:
+            os._exit(1)  # nobody is left to work for
+
+
+def _watch_parent(parent: int) -> None:
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(WATCH_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _stop_on_signal(stopping: threading.Event) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+
+
+def _explain(error: BaseException) -> tuple[str, str] | None:
+    """(kind, message) of an error that the user can mend, else None."""
+    if isinstance(error, InputError):
+        return "input", str(error)
+    if isinstance(error, OSError) and error.errno in FULL:
+        return "disk", f"the disk is full ({error.strerror}): free some space, then continue with --resume"
+    out_of_memory = isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError | ImportError | OSError)
+        and any(sign in str(error).lower() for sign in ("out of memory", "allocate memory", "map segment"))
+    )
+    return (
+        ("memory", f"out of memory: {str(error).splitlines()[0] if str(error) else 'malloc'}")
+        if (out_of_memory)
+        else None
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Train the run whose directory is given, resuming it where it stopped; see the module."""
+    directory, corpus, parent = Path(arguments[0]), Path(arguments[1]), int(arguments[2])
+    channel = _Channel()
+    _watch_parent(parent)
+    stopping = threading.Event()
+    _stop_on_signal(stopping)
+
+    def progress(state: dict[str, Any]) -> None:
+        channel.send({"progress": state})
+        if stopping.is_set():
+            raise KeyboardInterrupt
+
+    try:
+        # Here, not above: loading torch takes seconds in which the parent may go, and memory may run out.
+        from aioli.data.shards import Corpus  # noqa: PLC0415
+        from aioli.training.loop import run_spec  # noqa: PLC0415
+
+        run_spec(read_spec(directory), Corpus.open(corpus), directory, resume=True, on_progress=progress)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        explained = _explain(error)
+        if explained is None:
+            raise
+        channel.send({"error": explained[1], "kind": explained[0]})
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

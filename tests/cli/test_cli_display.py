@@ -1,0 +1,84 @@
+"""What is shown while runs go on: bars on a terminal, lines elsewhere, nothing but trouble when quiet."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from aioli.cli import display
+from aioli.cli.display import PlainDisplay
+from aioli.cli.live import LiveDisplay
+from aioli.sweep.local import Event
+from aioli.sweep.spec import RunSpec
+
+SPECS = [RunSpec("stratified", "f", seed=0, label="even[s]"), RunSpec("aioli", "f", seed=0, label="aioli")]
+STATE = {"step": 30, "steps": 1000, "loss": 2.5, "proportions": [0.25, 0.75], "eta": 65.0, "phase": "train"}
+STORY = [
+    Event("started", SPECS[0]),
+    Event("started", SPECS[1]),
+    Event("progress", SPECS[0], progress=STATE),
+    Event("progress", SPECS[1], progress=STATE | {"loss": None}),
+    Event("retried", SPECS[1], "killed by signal 9"),
+    Event("finished", SPECS[0]),
+    Event("failed", SPECS[1], "killed again"),
+]
+
+
+def tell(shown) -> None:
+    with shown:
+        watch = shown.watch
+        watch.tokenizing("reading", 0.0)
+        watch.tokenizing("reading", 0.5)
+        watch.message("fish: 3 documents were skipped")
+        watch.planned(SPECS, ["fish", "birds"])
+        for event in STORY:
+            watch.run(event)
+
+
+def test_plain_lines(capsys, monkeypatch):
+    monkeypatch.setattr(display, "PERIOD", 0.0)
+    tell(PlainDisplay())
+    out, err = capsys.readouterr()
+    assert out == ""
+    for line in (
+        "data: reading",
+        "data: reading, 50%",
+        "note: fish: 3 documents were skipped",
+        "2 runs: even[s], aioli",
+        "even[s] seed 0: step 30 of 1000, loss 2.500, 1 min 5 s left; birds 75% fish 25%",
+        "aioli seed 0: step 30 of 1000, 1 min 5 s left; birds 75% fish 25%",
+        "note: aioli seed 0 retried: killed by signal 9",
+        "1 of 2 finished: even[s] seed 0 in 0 s",
+        "note: aioli seed 0 failed: killed again",
+    ):
+        assert line in err.splitlines()
+
+
+def test_lines_are_rare(capsys):
+    tell(PlainDisplay())
+    assert "step 30" not in capsys.readouterr().err
+
+
+def test_quiet_tells_only_of_trouble(capsys):
+    tell(PlainDisplay(quiet=True))
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in lines] == [
+        "note", "note", "note",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [60, 160])
+def test_bars_on_a_terminal(width):
+    screen = io.StringIO()
+    shown = LiveDisplay(Console(file=screen, force_terminal=True, width=width))
+    with shown:
+        shown.tokenizing("reading", 0.5)
+        shown.planned(SPECS, ["fish", "birds"])
+        for event in STORY:
+            shown.run(event)
+            shown.progress.refresh()
+    text = screen.getvalue()
+    for part in ("2 runs", "aioli seed 0", "even[s]", "note: aioli seed 0 failed: killed again"):
+        assert part in text
+    if width > 100:
+        assert "birds 75% fish 25%" in text
