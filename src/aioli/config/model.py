@@ -80,7 +80,8 @@ class ConfigFile:
 
     Attributes:
         title: heading of the results; the config file's name when empty.
-        objective: what the methods work for, and `matched` matches: mean_loss, mean_perplexity, worst_target.
+        objective: what the methods work for: mean_loss, mean_perplexity or worst_target. A method may be
+            given another; `matched` is stratified sampling for the mean loss.
         target_weights: weight of every target in the objective, by name; equal when not given.
         methods: what to compare. seeds: each method is trained once with each.
     """
@@ -92,11 +93,11 @@ class ConfigFile:
     model: ModelSettings = field(default_factory=ModelSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
-    objective: str = "mean_perplexity"
+    objective: str = "mean_loss"
     target_weights: dict[str, float] | None = None
     methods: tuple[MethodEntry, ...] = (
         MethodChoice("stratified"),
-        MethodChoice("matched"),
+        MethodChoice("matched", {"objective": "mean_perplexity"}, "matched"),
         MethodChoice("aioli"),
     )
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)

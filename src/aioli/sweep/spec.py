@@ -41,7 +41,7 @@ class RunSpec:
     @property
     def id(self) -> str:
         """16 hex digits of SHA-256 over the canonical JSON, without what cannot change a number."""
-        content = self.to_json() | {"recipe": RECIPE}
+        content: dict[str, Any] = self.to_json() | {"recipe": RECIPE}
         del content["label"]
         del content["train"]["checkpoint_every"]
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
