@@ -187,7 +187,7 @@ def test_settings_are_consistent() -> None:
         assert list(written["data"].get("targets", {})) == list(setting.targets)
         entry = written["data"]["groups"][setting.groups[0]]
         assert entry == {"paths": [f"groups/{setting.groups[0]}.jsonl.zst"], "text_field": "text"}
-        assert written["train"]["learning_rate"] == 3e-3
+        assert written["train"]["learning_rate"] == 8e-3
         assert load({**written}).methods
     assert set(SETTINGS["out_of_domain"].targets) == {"janeaustenr"}
 

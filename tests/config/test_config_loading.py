@@ -41,7 +41,7 @@ def test_only_groups_are_needed(read, tmp_path):
     assert config.targets == ("law", "code")
     assert [choice.label for choice in config.methods] == ["stratified", "matched", "aioli"]
     assert config.seeds == (0, 1, 2, 3, 4)
-    assert config.objective == "mean_perplexity"
+    assert config.objective == "mean_loss"
 
 
 def test_a_mapping_is_read_like_a_file():
