@@ -56,6 +56,7 @@ def test_loop_mistakes_are_refused():
     for values, message in (
         ({}, "missing: train_loss"),
         ({Signal.TRAIN_LOSS: [1.0, 2.0], Signal.VALIDATION_LOSS: [1, 2]}, "not asked for: validation_loss"),
+        ({"loss": [1.0, 2.0]}, "unknown signal loss; a loop can measure: train_loss"),
         ({Signal.TRAIN_LOSS: [1.0]}, "needs 2 numbers"),
         ({Signal.TRAIN_LOSS: [1.0, np.nan]}, "train_loss of 'b' is nan at step 1"),
     ):
@@ -177,6 +178,59 @@ def test_resume_cuts_the_journal_back_and_ends_the_same(tmp_path_factory, stop, 
     run(resumed, world)
     resumed.close()
     assert path.read_bytes() == whole.read_bytes()
+
+
+def test_a_full_disk_leaves_the_journal_whole_and_the_same_record_can_be_told_again(tmp_path):
+    """In a process whose files may not grow: the write fails, the limit is lifted, the run goes on."""
+    code = f"""
+import resource, signal
+from aioli import Mixer, zoo, Journal
+from aioli.testing.conformance import make_world
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+world = make_world()
+mixer = Mixer(zoo.aioli(), world.problem, {str(tmp_path / "j")!r})
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
+failed = 0
+while not mixer.done:
+    request = mixer.request
+    for _ in range(request.steps):
+        mixer.advance(world.draw(request.proportions))
+    values = world.measure(request.observe, mixer.segment_drawn)
+    try:
+        mixer.tell(values)
+    except OSError:
+        failed += 1
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        mixer.tell(values)
+mixer.close()
+print(failed, sum(r.observation.drawn.sum() for r in Journal.read({str(tmp_path / "j")!r}).records))
+"""
+    run_ = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run_.stdout.split() == ["1", "960.0"]
+
+
+def test_the_order_of_names_in_a_mixture_does_not_matter_for_resuming():
+    a, b = ({"a": 0.3, "b": 0.7}, {"b": 0.7, "a": 0.3})
+    first = Mixer(zoo.static(a), small())
+    first.advance([1, 1])
+    second = Mixer(zoo.static(b), small())
+    second.load_state_dict(first.state_dict())
+    assert second.step == 1
+
+
+def test_states_saved_with_a_journal_are_loaded_with_it(tmp_path):
+    world = make_world()
+    bare = Mixer(zoo.aioli(), world.problem)
+    with pytest.raises(InputError, match="saved without a journal and is loaded with one"):
+        Mixer(zoo.aioli(), world.problem, tmp_path / "j").load_state_dict(bare.state_dict())
+
+
+def test_what_the_contract_hands_out_cannot_be_changed():
+    mixer = Mixer(zoo.stratified(), small())
+    for array in (mixer.request.proportions, mixer.problem.uniform, mixer.problem.weights):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1.0
 
 
 def test_states_that_do_not_fit_are_refused(tmp_path):

@@ -138,7 +138,7 @@ class JournalWriter:
 
     def _open(self) -> None:
         if self._file is None and self._bytes:  # closed by us: go on
-            self._file = self._path.open("ab")
+            self._file = self._path.open("ab", buffering=0)
         elif self._file is None:
             if self._path.exists() and self._path.stat().st_size > 0:
                 raise InputError(
@@ -146,14 +146,20 @@ class JournalWriter:
                     "or give another path"
                 )
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("ab")
+            self._file = self._path.open("ab", buffering=0)
             self._append(self._header)
 
     def _append(self, line: dict[str, Any]) -> None:
+        """Write one line whole, or leave the file as it was."""
         crc = checksum(line, self._crc)
         data = json.dumps(line | {"crc": crc}, separators=(",", ":")).encode() + b"\n"
-        self._file.write(data)
-        self._file.flush()
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[self._file.write(left) :]
+        except BaseException:
+            self._file.truncate(self._bytes)
+            raise
         self._bytes, self._crc = self._bytes + len(data), crc
 
     def write(self, record: Record) -> None:
@@ -186,9 +192,8 @@ class JournalWriter:
             crc = _parse(self._path, number, text, crc)[1]
         if crc != position["crc"]:
             raise InputError(f"the journal {self._path} is not the one this checkpoint was made with")
-        self._file = self._path.open("r+b")
+        self._file = self._path.open("ab", buffering=0)
         self._file.truncate(position["bytes"])
-        self._file.seek(position["bytes"])
         self._bytes, self._crc = position["bytes"], crc
 
     def close(self) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import fields, is_dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from aioli.errors import InputError
 from aioli.journal import Journal, JournalWriter, Record
-from aioli.protocol import Array, Method, Observation, Problem, Request, Signal
+from aioli.protocol import Array, Method, Observation, Problem, Request, Signal, read_only
 from aioli.state import decode, encode, seal, unseal
 
 __all__ = ["Mixer", "replay"]
@@ -90,7 +91,8 @@ class Mixer:
             InputError: a wrong shape, negative or no sequences, or a step beyond the segment's.
         """
         counts = np.asarray(drawn, dtype=np.float64)
-        if counts.shape != (self.problem.m,) or not (counts >= 0).all() or counts.sum() == 0:
+        whole = counts.shape == (self.problem.m,) and np.isfinite(counts).all() and (counts >= 0).all()
+        if not whole or counts.sum() == 0:
             raise InputError(
                 f"advance needs the sequences drawn from each of {self.problem.m} groups, at least one "
                 f"in all, got {counts.tolist()}"
@@ -114,7 +116,8 @@ class Mixer:
                 f"tell was called with {self.request.steps} steps of the segment left; train them first"
             )
         measured = check_values(self.problem, self._request, self._segment_drawn, values, self.step)
-        seen = Observation(self.step, self._segment_drawn, measured, float(learning_rate))
+        drawn = read_only(self._segment_drawn.copy())
+        seen = Observation(self.step, drawn, MappingProxyType(measured), float(learning_rate))
         state = self.method.update(self.problem, self.state, seen)
         if self._journal is not None:
             self._journal.write(Record(self._request, seen))
@@ -124,8 +127,8 @@ class Mixer:
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to continue, as JSON values."""
         content = {
-            "method": repr(self.method),
-            "problem": encode_problem(self.problem),
+            "method": describe(self.method),
+            "problem": describe(self.problem),
             "state": encode(self.state),
             "step": self.step,
             "drawn": encode(self.drawn),
@@ -141,16 +144,22 @@ class Mixer:
             InputError: a corrupt state, or one saved with another method or problem.
         """
         content = unseal("mixer", saved)
-        for name, mine in (("method", repr(self.method)), ("problem", encode_problem(self.problem))):
+        for name, mine in (("method", describe(self.method)), ("problem", describe(self.problem))):
             if content[name] != mine:
                 raise InputError(f"the saved state is of another {name}: {_difference(content[name], mine)}")
-        if self._journal is not None and content["journal"] is not None:
+        if (self._journal is None) != (content["journal"] is None):
+            kept, given = ("without", "with") if content["journal"] is None else ("with", "without")
+            raise InputError(
+                f"the state was saved {kept} a journal and is loaded {given} one: the journal would not be "
+                "the record of this run; load it the way it was saved"
+            )
+        state = decode(content["state"], self.method.init(self.problem))
+        segment, drawn = content["segment"], decode(content["drawn"], self.drawn)
+        segment_drawn = decode(segment["drawn"], self.drawn)
+        if self._journal is not None:
             self._journal.rewind(content["journal"])
-        self.state = decode(content["state"], self.method.init(self.problem))
-        self.step = content["step"]
-        self.drawn = decode(content["drawn"], self.drawn)
-        segment = content["segment"]
-        self._open_segment(segment["steps"], decode(segment["drawn"], self.drawn))
+        self.state, self.step, self.drawn = state, content["step"], drawn
+        self._open_segment(segment["steps"], segment_drawn)
 
     def close(self) -> None:
         """Close the journal file."""
@@ -166,16 +175,25 @@ def replay(method: Method[Any], journal: Journal) -> Iterator[tuple[Record, Any]
         yield record, state
 
 
-def encode_problem(problem: Problem) -> dict[str, Any]:
-    """The problem as JSON values (tuples become lists)."""
-    return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(problem).items()}
+def describe(part: Any) -> Any:
+    """A method, problem or part as JSON values that tell it apart from others: its kind and fields."""
+    if is_dataclass(part):
+        named = {item.name: describe(getattr(part, item.name)) for item in fields(part)}
+        return {"kind": type(part).__qualname__} | named
+    if isinstance(part, Mapping):
+        return {str(key): describe(value) for key, value in part.items()}
+    if isinstance(part, tuple | list):
+        return [describe(value) for value in part]
+    return part if part is None or isinstance(part, bool | int | float | str) else repr(part)
 
 
-def _difference(saved: Any, mine: Any) -> str:
+def _difference(saved: Any, mine: Any, where: str = "") -> str:
+    """The first place where two descriptions differ, with both values."""
     if isinstance(saved, dict) and isinstance(mine, dict):
-        names = [name for name in mine if saved.get(name) != mine[name]]
-        return ", ".join(f"{name} was {saved.get(name)!r}, is {mine[name]!r}" for name in names)
-    return f"saved by {saved}, loaded by {mine}"
+        for name in sorted({*saved, *mine}):
+            if saved.get(name) != mine.get(name):
+                return _difference(saved.get(name), mine.get(name), f"{where}.{name}" if where else name)
+    return f"{where} was {saved!r}, is {mine!r}"
 
 
 def check_request(problem: Problem, request: Request, step: int) -> Request:
@@ -188,18 +206,29 @@ def check_request(problem: Problem, request: Request, step: int) -> Request:
         wrong = f"proportions off the simplex: {p.tolist()}"
     elif (p[~problem.available] > 0).any():
         wrong = f"a positive proportion for a group without data: {p.tolist()}"
+    elif request.loss_weights is not None and not _are_weights(request.loss_weights, problem.m):
+        wrong = f"loss weights that are not {problem.m} numbers >= 0: {request.loss_weights}"
     elif not 0 <= request.steps <= problem.total_steps - step:
         wrong = f"{request.steps} steps with {problem.total_steps - step} left"
     if wrong:
         raise RuntimeError(f"the method broke its contract: it requested {wrong}")
-    return request
+    return request._replace(proportions=read_only(p.copy()))
+
+
+def _are_weights(weights: ArrayLike, m: int) -> bool:
+    w = np.asarray(weights, dtype=np.float64)
+    return w.shape == (m,) and bool(np.isfinite(w).all() and (w >= 0).all())
 
 
 def check_values(
     problem: Problem, request: Request, drawn: Array, values: Mapping[Signal, ArrayLike], step: int
 ) -> dict[Signal, Array]:
     """Hold the loop to its side: every requested signal, of the right shape, finite where measured."""
-    given = {Signal(name): np.asarray(value, dtype=np.float64) for name, value in values.items()}
+    unknown = sorted(str(name) for name in values if name not in set(Signal))
+    if unknown:
+        known = ", ".join(Signal)
+        raise InputError(f"unknown signal {', '.join(unknown)}; a loop can measure: {known}")
+    given = {Signal(name): read_only(np.array(value, dtype=np.float64)) for name, value in values.items()}
     missing = sorted(request.observe - set(given))
     unasked = sorted(set(given) - request.observe)
     if missing or unasked:

@@ -30,10 +30,17 @@ __all__ = [
     "Request",
     "Signal",
     "Solver",
+    "read_only",
 ]
 
 Array = NDArray[Any]
 """A numpy array; float64 unless said otherwise."""
+
+
+def read_only(array: Array) -> Array:
+    """The array, after forbidding changes to it: what the contract passes around is shared."""
+    array.setflags(write=False)
+    return array
 
 
 class Signal(StrEnum):
@@ -123,18 +130,18 @@ class Problem:
     @cached_property
     def available(self) -> NDArray[np.bool_]:
         """[m] True where the group has data."""
-        return np.asarray(self.group_tokens) > 0
+        return read_only(np.asarray(self.group_tokens) > 0)
 
     @cached_property
     def uniform(self) -> Array:
         """[m] equal proportions over the groups that have data."""
-        return self.available / self.available.sum()
+        return read_only(self.available / self.available.sum())
 
     @cached_property
     def weights(self) -> Array:
         """[n] target weights, summing to 1."""
         weights = np.ones(self.n) if self.target_weights is None else np.asarray(self.target_weights)
-        return weights / weights.sum()
+        return read_only(weights / weights.sum())
 
 
 class Request(NamedTuple):

@@ -13,7 +13,7 @@ __all__ = ["apportion", "as_proportions", "normalise", "project", "softmax"]
 
 
 def as_proportions(values: Mapping[str, float] | Sequence[float] | Array, groups: Sequence[str]) -> Array:
-    """Validate proportions given by name or in order, and return them as [m] summing to exactly 1.
+    """Validate proportions given by name or in order, and return them as [m] summing to 1.
 
     A sum within 1e-3 of 1 (rounded tables) is accepted and renormalised; anything else is an error.
 

@@ -70,7 +70,8 @@ def decode(data: Any, template: Any) -> Any:
         return type(template)(**{n: decode(data["fields"][n], getattr(template, n)) for n in names})
     if isinstance(data, dict) and "array" in data:
         values = np.array(data["array"], dtype=object)
-        values[values == None] = np.nan  # noqa: E711
+        if np.dtype(data["dtype"]).kind == "f":
+            values[values == None] = np.nan  # noqa: E711
         return values.astype(data["dtype"]).reshape(data["shape"])
     if isinstance(data, dict) and "tuple" in data:
         return tuple(decode(item, None) for item in data["tuple"])

@@ -69,7 +69,7 @@ def test_matched_is_stratified_for_the_mean_loss_and_softmax_for_the_mean_perple
         ("worst_target", [0, 1, 0]),
     ):
         run = Problem(("a", "b", "c"), (9, 9, 9), 100, 10, objective=objective)
-        mixer = Mixer(zoo.matched(), run)
+        mixer = Mixer(zoo.matched(floor=0.0), run)
         mixer.advance([1, 1, 1])
         mixer.tell({Signal.TRAIN_LOSS: losses})
         np.testing.assert_allclose(mixer.request.proportions, expected, atol=1e-12)
@@ -97,6 +97,14 @@ def test_matched_batches_are_unbiased_gradients_of_the_objective():
         expected_batch = objective.gradient(losses(theta), weights) @ per_group
         cosine = expected_batch @ numeric / np.linalg.norm(expected_batch) / np.linalg.norm(numeric)
         assert cosine == pytest.approx(1, abs=1e-6)
+
+
+def test_matched_keeps_measuring_groups_that_hardly_matter():
+    run = Problem(("a", "b", "c"), (9, 9, 9), 100, 10, objective="worst_target")
+    mixer = Mixer(zoo.matched(floor=0.03), run)
+    mixer.advance([1, 1, 1])
+    mixer.tell({Signal.TRAIN_LOSS: [2.0, 3.0, 1.0]})
+    np.testing.assert_allclose(mixer.request.proportions, [0.01 / 1.02, 1 / 1.02, 0.01 / 1.02])
 
 
 def test_matched_keeps_the_last_loss_of_a_group_that_was_not_drawn():

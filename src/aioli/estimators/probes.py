@@ -21,8 +21,8 @@ AUTO_SHARE = 0.25
 class ProbesState(NamedTuple):
     """Within a round: `position` -1 before the first measurement, then the number of probes done.
 
-    losses [n]: last measured. counts [m, m]: sequences drawn, [probed group, group], as mean mixtures
-    summed over sweeps. gains [n, m]: loss before minus after, summed over sweeps.
+    losses [n]: last measured. mixtures [m, m]: realised, [probed group, group], summed over sweeps.
+    gains [n, m]: loss before minus after, summed over sweeps.
     """
 
     round: int
@@ -76,6 +76,8 @@ class Probes:
                 raise InputError(f"{name} must be at least 1, got {value}")
         if not 0 < self.focus <= 1:
             raise InputError(f"focus, the weight of the probed group, must be in (0, 1], got {self.focus}")
+        if self.diagonal and self.detrend:
+            raise InputError("diagonal and detrend exclude each other: a diagonal has no row to centre")
 
     @property
     def needs(self) -> frozenset[Signal]:

@@ -35,6 +35,7 @@ class Matched:
         tau: temperature in nats of the family tau log sum_i w_i exp(L_i / tau), instead of a name.
         round_steps: steps between updates of the proportions; None: a hundredth of the run.
         smoothing: weight of the past in the running losses at each update, in [0, 1).
+        floor: least proportion of a group, as a share of an equal one: every group keeps being measured.
 
     Raises:
         InputError: targets that are not the groups, an unknown objective, settings out of range.
@@ -42,19 +43,24 @@ class Matched:
     Departures:
         Not a published method; group-DRO (arXiv 1911.08731) is its relative at the worst target, with
         multiplicative updates instead of the exact gradient. The losses lag behind by about
-        round_steps / (1 - smoothing) steps. Proportions stay at the target weights during warm-up.
+        round_steps / (1 - smoothing) steps. Proportions stay at the target weights during warm-up. With
+        the floor, groups whose loss hardly matters are drawn a little more than they should be: without
+        it they could get worse unseen.
     """
 
     objective: str | None = None
     tau: float | None = None
     round_steps: int | None = None
     smoothing: float = 0.5
+    floor: float = 0.01
 
     def __post_init__(self) -> None:
         if self.round_steps is not None and self.round_steps < 1:
             raise InputError(f"round_steps must be at least 1, got {self.round_steps}")
         if not 0 <= self.smoothing < 1:
             raise InputError(f"smoothing must be in [0, 1), got {self.smoothing}")
+        if not 0 <= self.floor < 1:
+            raise InputError(f"floor must be in [0, 1), got {self.floor}")
         if self.objective is not None and self.tau is not None:
             raise InputError("give matched an objective or a tau, not both")
         get_objective(self.objective or "mean_loss", self.tau)
@@ -88,7 +94,9 @@ class Matched:
             return normalise(weights)
         losses = np.where(known, state.losses, state.losses[known].mean())
         objective = get_objective(self.objective or problem.objective, self.tau)
-        return normalise(objective.gradient(losses, normalise(weights)))
+        matched = normalise(objective.gradient(losses, normalise(weights)))
+        least = self.floor * problem.uniform
+        return matched if (matched >= least).all() else normalise(np.maximum(matched, least))
 
     def update(self, problem: Problem, state: MatchedState, seen: Observation) -> MatchedState:
         fresh = seen.values[Signal.TRAIN_LOSS]

@@ -64,8 +64,7 @@ class Temperature(_Fixed):
             raise InputError(f"temperature must be positive, got {self.tau}")
 
     def mixture(self, problem: Problem) -> Array:
-        with np.errstate(divide="ignore"):
-            logits = np.log(np.asarray(problem.group_tokens, dtype=np.float64)) / self.tau
+        logits = np.log(np.maximum(problem.group_tokens, 1)) / self.tau
         return softmax(np.where(problem.available, logits, -np.inf))
 
 

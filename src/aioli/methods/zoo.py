@@ -114,9 +114,10 @@ def matched(
     tau: float | None = None,
     round_steps: int | None = None,
     smoothing: float = 0.5,
+    floor: float = 0.01,
 ) -> Matched:
     """Each group as often as its loss matters to the objective; needs no measurement."""
-    return Matched(objective, tau, round_steps, smoothing)
+    return Matched(objective, tau, round_steps, smoothing, floor)
 
 
 @listed(AIOLI, law="linear, dynamic", estimator="probes in the run", solver="exponentiated gradient")

@@ -18,7 +18,7 @@ import numpy as np
 
 from aioli.journal import Journal
 from aioli.mixer import Mixer, replay
-from aioli.protocol import Method, Problem, Request
+from aioli.protocol import Method, Observation, Problem, Request
 from aioli.state import encode
 from aioli.testing.worlds import DecayWorld, run
 
@@ -62,8 +62,16 @@ def check_purity(make: Make) -> None:
         kept, request = mixer.state, mixer.request
         for _ in range(request.steps):
             mixer.advance(world.draw(request.proportions))
-        mixer.tell(world.measure(request.observe, mixer.segment_drawn))
+        values = world.measure(request.observe, mixer.segment_drawn)
+        seen = Observation(mixer.step, mixer.segment_drawn.copy(), values)
+        shown = (seen.drawn.tolist(), {signal: value.tolist() for signal, value in values.items()})
+        once, twice = (encode(method.update(problem, kept, seen)) for _ in range(2))
+        assert once == twice, "update is not pure: the same record gave two states"
+        assert shown == (seen.drawn.tolist(), {s: v.tolist() for s, v in seen.values.items()}), (
+            "update changed the observation it was given"
+        )
         assert encode(kept) == before, "update changed the state it was given"
+        mixer.tell(values)
 
 
 def check_replay(make: Make) -> None:
@@ -155,7 +163,8 @@ def check_method(make: Make) -> None:
 
 
 def _same(a: Request, b: Request) -> bool:
-    weights = (a.loss_weights is None) == (b.loss_weights is None)
-    return bool(
-        (a.proportions == b.proportions).all() and a.steps == b.steps and a.observe == b.observe and weights
-    )
+    def plain(request: Request) -> tuple[object, ...]:
+        weights = None if request.loss_weights is None else np.asarray(request.loss_weights).tolist()
+        return (request.proportions.tolist(), request.steps, request.observe, request.phase, weights)
+
+    return plain(a) == plain(b)
