@@ -6,6 +6,8 @@ import shutil
 
 import pytest
 
+from aioli.sweep.gpus import visible_gpus
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -13,7 +15,10 @@ def find_browser() -> str | None:
     return next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 
-REQUIREMENTS = {"browser": (find_browser, f"no browser found (looked for {', '.join(BROWSERS)})")}
+REQUIREMENTS = {
+    "browser": (find_browser, f"no browser found (looked for {', '.join(BROWSERS)})"),
+    "cuda": (visible_gpus, "torch finds no CUDA device"),
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:

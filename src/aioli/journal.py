@@ -24,6 +24,9 @@ __all__ = ["Journal", "JournalWriter", "Record"]
 VERSION = 1
 
 
+REMEDY = "to start that run again from its first step, delete the checkpoint and the journal"
+
+
 class Record(NamedTuple):
     """One finished segment."""
 
@@ -118,12 +121,12 @@ def _parse(path: Path, number: int, text: bytes, crc: str) -> tuple[dict[str, An
         line = json.loads(text)
         found = line.pop("crc")
     except (ValueError, KeyError, AttributeError, TypeError):
-        raise InputError(f"{path}, line {number}: not a journal line; the file is damaged") from None
+        raise InputError(f"{path}, line {number}: not a journal line; {REMEDY}") from None
     if number == 1 and line.get("version") != VERSION:
         raise InputError(f"{path} has journal version {line.get('version')!r}; this Aioli reads {VERSION}")
     expected = checksum(line, crc)
     if found != expected:
-        raise InputError(f"{path}, line {number}: checksum {found} where {expected} was expected; damaged")
+        raise InputError(f"{path}, line {number} is damaged (checksum {found}, not {expected}); {REMEDY}")
     return line, expected
 
 
@@ -184,14 +187,16 @@ class JournalWriter:
         if size < position["bytes"]:
             raise InputError(
                 f"the journal {self._path} has {size} bytes, the checkpoint was made at "
-                f"{position['bytes']}: it was truncated or belongs to another run"
+                f"{position['bytes']}: it was truncated or belongs to another run; {REMEDY}"
             )
         head = self._path.read_bytes()[: position["bytes"]]
         crc = ""
         for number, text in enumerate(head.split(b"\n")[:-1], start=1):
             crc = _parse(self._path, number, text, crc)[1]
         if crc != position["crc"]:
-            raise InputError(f"the journal {self._path} is not the one this checkpoint was made with")
+            raise InputError(
+                f"the journal {self._path} is not the one its checkpoint was made with; {REMEDY}"
+            )
         self._file = self._path.open("ab", buffering=0)
         self._file.truncate(position["bytes"])
         self._bytes, self._crc = position["bytes"], crc

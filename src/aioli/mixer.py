@@ -208,6 +208,8 @@ def check_request(problem: Problem, request: Request, step: int) -> Request:
         wrong = f"a positive proportion for a group without data: {p.tolist()}"
     elif request.loss_weights is not None and not _are_weights(request.loss_weights, problem.m):
         wrong = f"loss weights that are not {problem.m} numbers >= 0: {request.loss_weights}"
+    elif not isinstance(request.observe, frozenset) or not request.observe <= set(Signal):
+        wrong = f"observe={request.observe!r}, which is not a frozenset of Signal"
     elif not 0 <= request.steps <= problem.total_steps - step:
         wrong = f"{request.steps} steps with {problem.total_steps - step} left"
     if wrong:

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aioli import locks
 from aioli.data import jobs, sources
-from aioli.data.files import locked
 from aioli.data.planning import SAMPLE_LEAST
 from aioli.data.settings import DataSettings, SplitSettings, TextSource, TokenizerSettings
 from aioli.data.shards import Corpus
@@ -419,10 +419,18 @@ def test_errors_of_workers_arrive_as_they_are(base: Path, monkeypatch) -> None:
         tokenize(settings(), base, base / "out", workers=2)
 
 
-def test_a_second_process_in_the_same_directory(base: Path) -> None:
-    with locked(base / "out"):
-        result = run_script(base, "plain", 0)
-    assert result.returncode == 2 and "another process is writing" in result.stdout
+def test_a_second_process_in_the_same_directory(base: Path, monkeypatch) -> None:
+    monkeypatch.setattr(locks, "PATIENCE", 0.2)
+    with locks.DirectoryLock(base / "out"), pytest.raises(InputError, match=r"another process .* is working"):
+        tokenize(settings(), base, base / "out")
+    tokenize(settings(), base, base / "out")
+
+
+def test_what_a_kill_while_writing_left_is_not_published(base: Path) -> None:
+    assert run_script(base, "tokenising", 80).returncode == -signal.SIGKILL
+    (base / "out/.partial/final/.tokenizer.json.abc.tmp").write_text("{")
+    tokenize(settings(), base, base / "out")
+    assert not list((base / "out").rglob("*.tmp"))
 
 
 # --- wrong directories and numbers ---------------------------------------------------------------

@@ -150,3 +150,6 @@ def test_bad_input_is_refused() -> None:
     saved = Evaluator(world.losses, world.sequences).state_dict()
     with pytest.raises(InputError, match="measured law, code; this one measures law"):
         Evaluator(world.losses, {"law": world.sequences["law"]}).load_state_dict(saved)
+    few = Evaluator(world.losses, {name: rows[:8] for name, rows in world.sequences.items()})
+    with pytest.raises(InputError, match=r"read \[32, 32\] sequences.*up to \[8, 8\]"):
+        few.load_state_dict(saved)

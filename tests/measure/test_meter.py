@@ -103,6 +103,14 @@ def test_a_checkpoint_inside_a_segment_is_exact() -> None:
         assert second.begin({TRAIN}).finish()[TRAIN].tolist() != got[TRAIN].tolist()
 
 
+def test_a_state_of_other_groups_is_refused_and_changes_nothing() -> None:
+    meter, other = Meter(3), Meter(2)
+    meter.begin({TRAIN}).add(batch(0, 2), torch.tensor([3.0, 4.0]))
+    with pytest.raises(InputError, match="saved meter has 3 groups, this one has 2"):
+        other.load_state_dict(meter.state_dict())
+    assert other.state_dict() == Meter(2).state_dict()
+
+
 def test_a_closed_segment_is_not_continued() -> None:
     meter, other = Meter(1), Meter(1)
     seen = meter.begin({TRAIN})

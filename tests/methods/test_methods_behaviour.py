@@ -138,8 +138,12 @@ def test_matched_keeps_the_last_loss_of_a_group_that_was_not_drawn():
         ),
         (lambda: registry.build("aoli"), "did you mean 'aioli'"),
         (lambda: registry.build("aioli", {"etta": 1}), "did you mean 'eta'"),
-        (lambda: registry.build("aioli", {"eta": "big"}), "eta: Input should be a valid number"),
+        (lambda: registry.build("aioli", {"eta": "big"}), "eta must be float, got 'big'"),
         (lambda: registry.build("static"), "needs proportions"),
+        (
+            lambda: registry.build("static", {"proportions": ["a"]}),
+            "a list of numbers or a mapping from groups",
+        ),
         (lambda: registry.build("stratified", {"x": 1}), "it has none"),
     ],
 )

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
+from aioli import locks
 from aioli.errors import InputError
-from aioli.sweep import lock
 from aioli.sweep.spec import RunSpec
 from aioli.sweep.store import Store, read_spec
 from aioli.training.settings import TrainSettings
@@ -19,7 +19,7 @@ SPEC = RunSpec("aioli", "0123456789abcdef", seed=3, parameters={"eta": 0.5}, lab
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(lock, "PATIENCE", 0.3)
+    monkeypatch.setattr(locks, "PATIENCE", 0.3)
 
 
 def finish(store: Store, spec: RunSpec, **changed: object) -> None:
@@ -65,7 +65,7 @@ def test_a_used_directory_needs_resume(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match=r"is used \(it holds notes\.txt\): continue it with --resume"):
         Store(tmp_path)
-    assert not (tmp_path / lock.LOCK).exists()
+    assert not (tmp_path / locks.LOCK).exists()
     Store(tmp_path, resume=True).close()
     Store(tmp_path, ignore=("notes.txt",)).close()
 

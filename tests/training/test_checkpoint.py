@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import io
 import os
+import resource
 import struct
 from pathlib import Path
 from typing import Any
@@ -95,6 +98,29 @@ def test_a_failed_write_leaves_the_previous_checkpoint(path: Path, monkeypatch: 
         save_checkpoint(path, "run-a", content())
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == ["checkpoint.pt"]
+
+
+@pytest.mark.parametrize("limit", [30, 3_000, 100_000])
+def test_a_disk_that_fills_up_leaves_the_previous_checkpoint(path: Path, limit: int) -> None:
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            save_checkpoint(path, "run-a", {"weights": {str(i): torch.ones(9_000) for i in range(9)}})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert [p.name for p in path.parent.iterdir()] == ["checkpoint.pt"]
+
+
+def test_the_layout_is_the_one_that_the_module_describes(path: Path) -> None:
+    data = path.read_bytes()
+    payload = data[52:]
+    header = struct.pack("<8sIQ", b"AIOLICKP", 1, len(payload)) + hashlib.sha256(payload).digest()
+    assert data[:52] == header
+    buffer = io.BytesIO()
+    torch.save({"run": "run-a", "content": content()}, buffer)
+    assert payload == buffer.getvalue()
 
 
 def test_the_hash_of_weights_sees_a_single_bit() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +14,17 @@ import numpy as np
 import pytest
 import torch
 
+from aioli import locks
 from aioli.data.shards import Corpus
 from aioli.errors import InputError
 from aioli.journal import Journal
-from aioli.sweep import lock
+from aioli.measure.evaluate import Evaluator
 from aioli.sweep.spec import RunSpec
 from aioli.training import loop
+from aioli.training.checkpoint import load_checkpoint, save_checkpoint
+from aioli.training.compute import Forward
 from aioli.training.loop import run_spec
+from aioli.training.records import TrainingLog
 from aioli.training.settings import EvaluationSettings, ModelSettings
 
 MakeSpec = Callable[..., RunSpec]
@@ -136,6 +141,81 @@ def test_diverging_training_stops_with_advice_and_keeps_the_checkpoint(
     assert not (tmp_path / "result.json").exists()
 
 
+def test_a_model_that_diverges_in_its_last_step_gives_no_result(
+    corpus: Corpus, make_spec: MakeSpec, tmp_path: Path
+) -> None:
+    spec = make_spec(steps=1, learning_rate=1e38, warmup=0)
+    with pytest.raises(InputError, match=r"test loss of law, code, prose is infinite or NaN.*; lower train"):
+        run_spec(spec, corpus, tmp_path)
+    assert not (tmp_path / "result.json").exists()
+
+
+def test_waiting_for_the_device_is_charged_to_the_steps_it_works_on(
+    corpus: Corpus, make_spec: MakeSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for CUDA: steps return at once, and whoever reads a number waits for all of them."""
+    queue: list[float] = []
+    waited = {"steps": 0.0, "reading": 0.0}
+
+    def work(kind: str) -> None:
+        seconds = sum(queue)
+        queue.clear()
+        waited[kind] += seconds
+        time.sleep(seconds)
+
+    def after(original: Callable[..., Any]) -> Callable[..., Any]:
+        def read(*args: Any, **options: Any) -> Any:
+            work("reading")
+            return original(*args, **options)
+
+        return read
+
+    step = loop.update
+    monkeypatch.setattr(loop, "update", lambda *args: (queue.append(0.01), step(*args))[1])
+    monkeypatch.setattr(Forward, "synchronise", lambda self: work("steps"))
+    for name in ("check", "loss", "state_dict"):
+        monkeypatch.setattr(TrainingLog, name, after(getattr(TrainingLog, name)))
+    monkeypatch.setattr(Evaluator, "measure", after(Evaluator.measure))
+    spec = make_spec("aioli", parameters=AIOLI, checkpoint_every=7)
+    split = run_spec(spec, corpus, tmp_path, on_progress=lambda state: None)["cost"]["split"]
+    assert waited == {"steps": pytest.approx(0.4), "reading": 0.0}
+    assert split["probing"] > 0.09 and split["training"] > 0.31
+
+
+def test_numbers_of_the_cpu_and_of_cuda_stay_apart(
+    corpus: Corpus, make_spec: MakeSpec, tmp_path: Path
+) -> None:
+    spec, path = make_spec(steps=6), tmp_path / "result.json"
+    result = run_spec(spec, corpus, tmp_path)
+    path.write_text(json.dumps(result | {"machine": result["machine"] | {"device": "NVIDIA H100"}}))
+    with pytest.raises(InputError, match=r"result\.json was computed on NVIDIA H100, this process .* cpu"):
+        run_spec(spec, corpus, tmp_path, resume=True)
+    path.unlink()
+    checkpoint = load_checkpoint(tmp_path / "checkpoint.pt", spec.id)
+    plain = json.loads(checkpoint["plain"])
+    checkpoint["plain"] = json.dumps(plain | {"machine": plain["machine"] | {"device": "NVIDIA H100"}})
+    save_checkpoint(tmp_path / "checkpoint.pt", spec.id, checkpoint)
+    with pytest.raises(InputError, match=r"checkpoint\.pt was computed on NVIDIA H100"):
+        run_spec(spec, corpus, tmp_path, resume=True)
+
+
+def test_another_torch_on_the_same_device_is_a_warning(
+    corpus: Corpus, make_spec: MakeSpec, tmp_path: Path
+) -> None:
+    spec = make_spec(steps=6)
+    result = run_spec(spec, corpus, tmp_path)
+    (tmp_path / "result.json").unlink()
+    checkpoint = load_checkpoint(tmp_path / "checkpoint.pt", spec.id)
+    plain = json.loads(checkpoint["plain"])
+    machine = {"device": "cpu", "torch": "1.0"}  # an older checkpoint may say less
+    save_checkpoint(
+        tmp_path / "checkpoint.pt", spec.id, checkpoint | {"plain": json.dumps(plain | {"machine": machine})}
+    )
+    again = run_spec(spec, corpus, tmp_path, resume=True)
+    assert again["weights_sha256"] == result["weights_sha256"]
+    assert "with torch 1.0 -> " in again["warnings"][0]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -180,7 +260,7 @@ def test_bfloat16_on_the_cpu(corpus: Corpus, make_spec: MakeSpec, tmp_path: Path
 def test_a_second_process_is_refused(
     corpus: Corpus, make_spec: MakeSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lock, "PATIENCE", 0.1)
-    with lock.DirectoryLock(tmp_path), pytest.raises(InputError, match="another process"):
+    monkeypatch.setattr(locks, "PATIENCE", 0.1)
+    with locks.DirectoryLock(tmp_path), pytest.raises(InputError, match="another process"):
         run_spec(make_spec(), corpus, tmp_path)
     run_spec(make_spec(steps=5), corpus, tmp_path)

@@ -84,6 +84,22 @@ def test_stopped_and_crashed_runs_continue_bit_for_bit(
     assert lines[0] == lines[1]
 
 
+@pytest.mark.requires("cuda")
+@pytest.mark.parametrize("dtype", ["auto", "float32"])
+def test_on_cuda_too_a_run_continues_bit_for_bit(
+    corpus: Corpus, make_spec: MakeSpec, tmp_path: Path, dtype: str
+) -> None:
+    settings = {"device": "cuda", "dtype": dtype, "checkpoint_every": 7}
+    spec = make_spec("aioli", parameters=METHODS["aioli"], **settings)
+    wholes = [run_spec(spec, corpus, tmp_path / name) for name in ("whole", "again")]
+    for step, error in ((5, KeyboardInterrupt), (9, Crash), (13, KeyboardInterrupt), (30, Crash)):
+        with pytest.raises(error):
+            run_spec(spec, corpus, tmp_path / "broken", resume=True, on_progress=stop_at(step, error))
+    result = run_spec(spec, corpus, tmp_path / "broken", resume=True)
+    assert numbers(result) == numbers(wholes[0]) == numbers(wholes[1])
+    assert result["machine"]["device"] != "cpu"
+
+
 def test_every_step_is_a_good_place_to_stop(corpus: Corpus, make_spec: MakeSpec, tmp_path: Path) -> None:
     parameters = {"round_steps": 8, "sweeps": 1, "probe_steps": 1}
     spec = make_spec("aioli", parameters=parameters, steps=21)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aioli.cli.options import AsJson
+from aioli.errors import InputError
 
 if TYPE_CHECKING:
     from aioli.methods.registry import MethodInfo
@@ -24,13 +25,26 @@ def methods(name: Name = None, as_json: AsJson = False) -> None:
     from aioli.cli.output import print_json
     from aioli.methods import registry
 
-    infos = [registry.describe(each) for each in ([name] if name else registry.names())]
+    infos = [registry.describe(name)] if name else _all(registry.names())
     if as_json:
         print_json([asdict(info) | {"citation": str(info.citation)} for info in infos])
     elif name:
         _print_one(infos[0])
     else:
         _print_table(infos)
+
+
+def _all(names: list[str]) -> list[MethodInfo]:
+    """Every method that loads; a package whose method does not is named on standard error."""
+    from aioli.methods import registry
+
+    infos = []
+    for name in names:
+        try:
+            infos.append(registry.describe(name))
+        except InputError as error:
+            typer.echo(f"note: {error}", err=True)
+    return infos
 
 
 def _print_table(infos: list[MethodInfo]) -> None:

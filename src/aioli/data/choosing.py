@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from aioli.data.files import write_json
 from aioli.data.jobs import Sample
 from aioli.data.parallel import Progress, Workers
 from aioli.data.planning import Plan, training_sample
@@ -15,7 +14,7 @@ from aioli.data.settings import TokenizerSettings
 from aioli.data.shards import sha256
 from aioli.data.tokenizer import end_of_text, load_tokenizer, train_tokenizer, vocabulary
 from aioli.errors import InputError
-from aioli.files import replace_file
+from aioli.files import replace_file, write_json
 
 __all__ = ["make_tokenizer"]
 

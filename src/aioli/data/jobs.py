@@ -12,7 +12,6 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from aioli.data.files import replacing, write_json
 from aioli.data.foreign import Tokens
 from aioli.data.formats import Invalid
 from aioli.data.parallel import Report
@@ -20,6 +19,7 @@ from aioli.data.sources import Unit
 from aioli.data.splits import SPLITS, Codes, Keys, cut, key
 from aioli.data.tokenizer import load_tokenizer
 from aioli.errors import InputError
+from aioli.files import replacing, write_json
 
 __all__ = ["Cutting", "Encode", "Sample", "Scan", "Scanned", "Tally"]
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from aioli.data.choosing import make_tokenizer
-from aioli.data.files import locked, no_room, replacing, write_json
 from aioli.data.jobs import Cutting, Encode, Scan, Scanned
 from aioli.data.parallel import Progress, Workers, available_cores
 from aioli.data.planning import (
@@ -33,9 +32,12 @@ from aioli.data.sources import UNIT_BYTES, Source, open_source
 from aioli.data.splits import SPLITS
 from aioli.data.tokenizer import find_tokenizer
 from aioli.errors import InputError
-from aioli.files import replace_file
+from aioli.files import replace_file, replacing, write_errors_explained, write_json
+from aioli.locks import DirectoryLock
 
 __all__ = ["tokenize"]
+
+REMEDY = "what is finished is kept; free some space, or use another directory, and run again"
 
 
 def tokenize(
@@ -66,14 +68,12 @@ def tokenize(
     unchanged = _unchanged(out, inputs)
     if unchanged is not None:
         return unchanged
-    try:
-        with locked(out), Workers(*_processes(workers, sources)) as pool:
-            return _Run(settings, sources, tokenizer, inputs, out, pool, progress or _silent).corpus()
-    except OSError as error:
-        message = no_room(error, out)
-        if message is None:
-            raise
-        raise message from error
+    with (
+        write_errors_explained(out, REMEDY),
+        DirectoryLock(out),
+        Workers(*_processes(workers, sources)) as pool,
+    ):
+        return _Run(settings, sources, tokenizer, inputs, out, pool, progress or _silent).corpus()
 
 
 def _silent(stage: str, fraction: float) -> None:
@@ -280,7 +280,7 @@ class _Run:
         (self.out / INDEX).unlink(missing_ok=True)
         for path in sorted((self.work / "final").rglob("*")):
             place = self.out / path.relative_to(self.work / "final")
-            if path.is_file():
+            if path.is_file() and not path.name.startswith("."):  # what a kill while writing left
                 place.parent.mkdir(exist_ok=True)
                 path.replace(place)
         if json.loads((self.work / INDEX).read_bytes())["tokenizer"] is None:

@@ -46,6 +46,12 @@ class Evaluator:
     losses, over all targets and all changes of the pairing that ends. The first pairing reads 32
     sequences of each target; later sizes lie between 16 and `max_sequences`.
 
+    Notes:
+        c is taken as measured: the noise of the small measurements of a pairing adds to it, so where the
+        changes are smaller than their errors, "auto" reads fewer sequences than the rule would give for
+        the true changes. Subtracting the noise's share changes the numbers of runs, so it waits for the
+        next `RECIPE`.
+
     Args:
         losses: maps token ids [B, T + 1] to per-sequence losses [B]; called without gradients.
         sequences: token ids [rows, T + 1] of each target, in the order of the problem's targets.
@@ -141,14 +147,20 @@ class Evaluator:
         """Continue from `state_dict`.
 
         Raises:
-            InputError: a state saved for other targets.
+            InputError: a state saved for other targets, or one that read more sequences than there are.
         """
         if saved["targets"] != list(self.targets):
             raise InputError(
                 f"the saved evaluator measured {', '.join(saved['targets'])}; "
                 f"this one measures {', '.join(self.targets)}"
             )
-        self.sizes = np.array(saved["sizes"], dtype=np.int64)
+        sizes = np.array(saved["sizes"], dtype=np.int64)
+        if sizes.shape != self._most.shape or (sizes > self._most).any() or (sizes < 1).any():
+            raise InputError(
+                f"the saved evaluator read {sizes.tolist()} sequences of its targets; "
+                f"this one may read up to {self._most.tolist()}"
+            )
+        self.sizes = sizes
         self._last = None if saved["last"] is None else [np.array(part) for part in saved["last"]]
         self._spread = Spread(saved["changes"], np.array(saved["variances"]), np.array(saved["moves"]))
         self.tokens_read = saved["tokens_read"]

@@ -53,6 +53,14 @@ class GroupLosses:
         return {"sums": self.sums.tolist(), "counts": self.counts.tolist()}
 
     def load_state_dict(self, saved: dict[str, list[Any]]) -> None:
+        """Continue from `state_dict`.
+
+        Raises:
+            InputError: a state saved for another number of groups.
+        """
+        sizes = len(saved["sums"]), len(saved["counts"])
+        if sizes != (len(self.counts), len(self.counts)):
+            raise InputError(f"the saved meter has {sizes[0]} groups, this one has {len(self.counts)}")
         self.sums = torch.tensor(saved["sums"], dtype=torch.float64, device=self.sums.device)
         self.counts = np.array(saved["counts"], dtype=np.int64)
 
@@ -125,11 +133,15 @@ class Meter:
         }
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Continue from `state_dict`; the next `begin` goes on with the segment that was open."""
-        self._open, self._steps, self._restored = saved["open"], saved["steps"], True
+        """Continue from `state_dict`; the next `begin` goes on with the segment that was open.
+
+        Raises:
+            InputError: a state saved for other groups or targets.
+        """
         self._losses.load_state_dict(saved["losses"])
         if self.evaluator and saved["evaluator"]:
             self.evaluator.load_state_dict(saved["evaluator"])
+        self._open, self._steps, self._restored = saved["open"], saved["steps"], True
 
 
 def check_signals(needs: Iterable[Signal], available: Iterable[Signal]) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import entry_points
-from typing import Any
+from functools import cache, partial
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, get_type_hints
 
-from pydantic import ConfigDict, ValidationError, validate_call
+from pydantic import TypeAdapter, ValidationError
 
 from aioli.errors import InputError, nearest
 from aioli.methods.zoo import METHODS, Entry
@@ -34,28 +35,42 @@ class MethodInfo:
 
 
 @cache
-def _table() -> dict[str, Entry]:
-    table = dict(METHODS)
+def _points() -> dict[str, EntryPoint]:
+    """Entry points of installed packages by name; their code is loaded when a method is asked for."""
+    points = {}
     for point in entry_points(group=ENTRY_POINTS):
-        if point.name in table:
+        if point.name in METHODS or point.name in points:
             raise InputError(f"the method name {point.name!r} is taken; {point.value} must use another")
+        points[point.name] = point
+    return points
+
+
+@cache
+def _loaded(name: str) -> Entry:
+    point = _points()[name]
+    try:
         loaded = point.load()
-        summary = (inspect.getdoc(loaded) or "").split("\n")[0]
-        table[point.name] = (
-            loaded if isinstance(loaded, Entry) else Entry(loaded, summary, Citation(point.value))
-        )
-    return table
+    except Exception as error:  # whatever a foreign package raises when it is imported
+        raise InputError(
+            f"method {name!r} of the entry point {point.value} cannot be loaded "
+            f"({type(error).__name__}: {error}); mend or uninstall the package that declares it"
+        ) from error
+    if isinstance(loaded, Entry):
+        return loaded
+    return Entry(loaded, (inspect.getdoc(loaded) or "").split("\n")[0], Citation(point.value))
 
 
 def names() -> list[str]:
-    """All method names, ours first."""
-    return list(_table())
+    """All method names, ours first; those of installed packages may still fail to load."""
+    return [*METHODS, *_points()]
 
 
 def _entry(name: str) -> Entry:
-    if name not in _table():
-        raise InputError(f"unknown method {name!r}; {nearest(name, _table())}")
-    return _table()[name]
+    if name in METHODS:
+        return METHODS[name]
+    if name in _points():
+        return _loaded(name)
+    raise InputError(f"unknown method {name!r}; {nearest(name, names())}")
 
 
 def build(name: str, parameters: dict[str, Any] | None = None) -> Method[Any]:
@@ -73,14 +88,35 @@ def build(name: str, parameters: dict[str, Any] | None = None) -> Method[Any]:
     missing = [key for key, p in known.items() if p.default is p.empty and key not in parameters]
     if missing:
         raise InputError(f"method {name!r} needs {', '.join(missing)}")
+    values = {
+        key: _checked(name, known[key], value, _hints(entry.build)) for key, value in parameters.items()
+    }
     try:
-        return validate_call(config=ConfigDict(strict=False))(entry.build)(**parameters)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"method {name!r}, {where}: {first['msg']}, got {first['input']!r}") from None
+        return entry.build(**values)
     except InputError as error:
         raise InputError(f"method {name!r}: {error}") from None
+
+
+def _hints(build: Callable[..., Any]) -> dict[str, Any]:
+    """Types of a constructor's parameters: a function, one with other defaults, or a class."""
+    if isinstance(build, partial):
+        return _hints(build.func)
+    return get_type_hints(build.__init__ if isinstance(build, type) else build)
+
+
+def _checked(name: str, parameter: inspect.Parameter, value: Any, hints: dict[str, Any]) -> Any:
+    """The value as its parameter's type, converted from plain YAML or JSON where that loses nothing."""
+    try:
+        return TypeAdapter(hints.get(parameter.name, Any)).validate_python(value)
+    except ValidationError:
+        kind = _kind(parameter)
+        if kind.startswith("Proportions"):
+            kind = "a list of numbers or a mapping from groups to numbers"
+        raise InputError(f"method {name!r}: {parameter.name} must be {kind}, got {value!r}") from None
+
+
+def _kind(parameter: inspect.Parameter) -> str:
+    return inspect.formatannotation(parameter.annotation).strip("'")
 
 
 def complete(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -98,7 +134,11 @@ def describe(name: str) -> MethodInfo:
     """The row of one method in the table of methods."""
     entry = _entry(name)
     parameters = tuple(
-        (key, str(p.annotation), None if p.default is p.empty else repr(p.default))
+        (
+            key,
+            inspect.formatannotation(p.annotation).strip("'"),
+            None if p.default is p.empty else repr(p.default),
+        )
         for key, p in inspect.signature(entry.build).parameters.items()
     )
     problem = Problem(("a", "b"), (1, 1), 1, 1)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from aioli.errors import InputError
+from aioli.sweep.gpus import VISIBLE, gpus_for
 from aioli.sweep.spec import RunSpec
 from aioli.sweep.store import Store
 
@@ -55,14 +56,22 @@ class _Job:
     process: subprocess.Popen[str]
     attempt: int
     log: Path
+    gpu: str | None
     error: dict[str, str] = field(default_factory=dict)
 
 
 def default_workers(specs: Sequence[RunSpec]) -> int:
-    """As many as this process may use cores for, at the threads that the runs ask for."""
+    """One for each GPU; without a GPU, or for runs on the CPU, as many as there are cores for.
+
+    The cores are those that this process may use, at the threads that the runs ask for.
+    """
+    return _workers_for(specs, gpus_for(specs))
+
+
+def _workers_for(specs: Sequence[RunSpec], gpus: Sequence[str]) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = max((spec.train.threads for spec in specs), default=1)
-    return max(1, min(cores // threads, len(specs)))
+    return max(1, min(len(gpus) or cores // threads, len(specs)))
 
 
 def run(
@@ -76,18 +85,21 @@ def run(
     """Carry out every spec that `store` has no result for, in the given order, `workers` at a time.
 
     A run that was begun continues from its checkpoint. A worker killed by signal 9 is tried once more.
-    When this function is left by an exception (Ctrl-C), the workers write a checkpoint and end first.
+    Runs on CUDA are dealt out to the GPUs, to the least busy one first. When this function is left by an
+    exception (Ctrl-C), the workers write a checkpoint and end first.
 
     Args:
         corpus: directory of the tokenised corpus. workers: processes; None: `default_workers`.
 
     Raises:
-        InputError: fewer than 1 worker.
+        InputError: fewer than 1 worker, or results of the CPU and of CUDA would come together.
     """
     if workers is not None and workers < 1:
         raise InputError(f"workers must be at least 1, got {workers}")
     pending = _unfinished(specs, store, on_event)
-    pool = _Pool(corpus, store, workers or default_workers(list(pending)), on_event)
+    gpus = gpus_for(pending)
+    _refuse_mixture(store.finished(specs), pending, gpus)
+    pool = _Pool(corpus, store, workers or _workers_for(pending, gpus), gpus, on_event)
     try:
         pool.work(pending)
     finally:
@@ -111,11 +123,35 @@ def _unfinished(specs: Sequence[RunSpec], store: Store, on_event: Callable[[Even
     return deque(pending.values())
 
 
+def _refuse_mixture(
+    finished: Sequence[dict[str, Any]], pending: Sequence[RunSpec], gpus: Sequence[str]
+) -> None:
+    """Runs of device "auto" on two kinds of device would differ by more than their methods."""
+    if not any(spec.train.device == "auto" for spec in pending):
+        return
+    for result in finished:
+        before = result.get("machine", {}).get("device")
+        if before is not None and (before == "cpu") == bool(gpus):
+            raise InputError(
+                f"run {result['id']} was computed on {before}, the {len(pending)} that are left would run on "
+                f"{'CUDA' if gpus else 'the CPU'} here: continue where the first ones ran, or hide the GPUs "
+                f"with {VISIBLE}='' if that was the CPU; else name another directory, or set train.device"
+            )
+
+
 class _Pool:
     """The running workers; one thread each reads their lines into a queue that `work` empties."""
 
-    def __init__(self, corpus: Path, store: Store, size: int, on_event: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        corpus: Path,
+        store: Store,
+        size: int,
+        gpus: Sequence[str],
+        on_event: Callable[[Event], None],
+    ) -> None:
         self.corpus, self.store, self.size, self.on_event = corpus, store, size, on_event
+        self.gpus = gpus
         self.active: list[_Job] = []
         self.failures: list[Failure] = []
         self.lines: queue.SimpleQueue[tuple[_Job, str | None]] = queue.SimpleQueue()
@@ -152,7 +188,10 @@ class _Pool:
         directory = self.store.prepare(spec)
         log = directory / "log.txt"
         threads = str(spec.train.threads)
-        limits = {f"{name}_NUM_THREADS": threads for name in ("OMP", "MKL", "OPENBLAS")}
+        settings = {f"{name}_NUM_THREADS": threads for name in ("OMP", "MKL", "OPENBLAS")}
+        gpu = self._idlest_gpu() if spec.train.device != "cpu" else None
+        if gpu is not None:
+            settings[VISIBLE] = gpu
         command = [sys.executable, "-m", "aioli.sweep.worker", str(directory), str(self.corpus)]
         with log.open("ab") as stderr:
             process = subprocess.Popen(
@@ -162,18 +201,22 @@ class _Pool:
                 stderr=stderr,
                 text=True,
                 encoding="utf-8",
-                env=os.environ | limits,
+                env=os.environ | settings,
                 start_new_session=True,  # Ctrl-C reaches this process only, which then stops the workers
                 pass_fds=(
                     self.store.lock.descriptor,
                 ),  # an orphan keeps the directory locked until it has ended
             )
-        job = _Job(spec, process, attempt, log)
+        job = _Job(spec, process, attempt, log, gpu)
         self.active.append(job)
         assert process.stdout is not None
         threading.Thread(target=self._listen, args=(job, process.stdout), daemon=True).start()
         if attempt == 1:
             self.on_event(Event("started", spec))
+
+    def _idlest_gpu(self) -> str | None:
+        """The GPU on which the fewest workers run; None where there is no GPU."""
+        return min(self.gpus, key=lambda gpu: sum(job.gpu == gpu for job in self.active), default=None)
 
     def _listen(self, job: _Job, stream: IO[str]) -> None:
         with stream:

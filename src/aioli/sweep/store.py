@@ -14,7 +14,7 @@ from typing import Any
 
 from aioli.errors import InputError
 from aioli.files import replace_file
-from aioli.sweep.lock import LOCK, DirectoryLock
+from aioli.locks import LOCK, DirectoryLock
 from aioli.sweep.spec import RunSpec
 from aioli.training.settings import EvaluationSettings, ModelSettings, TrainSettings
 

@@ -7,7 +7,6 @@ stopped on request after a checkpoint. The process ends by itself when its paren
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import signal
@@ -23,7 +22,6 @@ from aioli.sweep.store import read_spec
 __all__ = ["main"]
 
 WATCH_SECONDS = 0.2
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class _Channel:
@@ -59,8 +57,6 @@ def _explain(error: BaseException) -> tuple[str, str] | None:
     """(kind, message) of an error that the user can mend, else None."""
     if isinstance(error, InputError):
         return "input", str(error)
-    if isinstance(error, OSError) and error.errno in FULL:
-        return "disk", f"the disk is full ({error.strerror}): free some space, then continue with --resume"
     out_of_memory = isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError | ImportError | OSError)
         and any(sign in str(error).lower() for sign in ("out of memory", "allocate memory", "map segment"))

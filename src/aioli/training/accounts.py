@@ -18,6 +18,11 @@ CPU_WATTS = 15.0
 """Assumed power of one busy CPU core."""
 CUDA_WATTS = 300.0
 """Assumed power of one busy GPU, its host included."""
+FLOPS_ASSUMPTION = (
+    "Counted, not measured: 6N FLOPs for each training token, N the weights of all matrices (the tied "
+    "embedding once), and 12 x layers x width x context for attention; a validation token, read forward "
+    "only, costs a third of that. Tokens of the test at the end are not counted."
+)
 
 
 @dataclass
@@ -94,6 +99,7 @@ class Accounts:
             "joules": self.seconds * watts,
             "seconds": self.seconds,
             "split": dict(self.split),
+            "assumptions": {"flops": FLOPS_ASSUMPTION, "energy": _energy_assumption(watts)},
         }
 
     def state_dict(self) -> dict[str, Any]:
@@ -109,3 +115,10 @@ class Accounts:
         self.split = dict(saved["split"])
         self.train_tokens, self.probe_steps = saved["train_tokens"], saved["probe_steps"]
         self._before = saved["seconds"]
+
+
+def _energy_assumption(watts: float) -> str:
+    return (
+        f"Assumed, not measured: {watts:g} W for as long as the run lasts, its test at the end left out "
+        f"({CPU_WATTS:g} W for every thread of a CPU, {CUDA_WATTS:g} W for a GPU with its host)."
+    )

@@ -1,14 +1,13 @@
-"""What surrounds a run: signals, a full disk, collected warnings, torch's threads."""
+"""What surrounds a run: signals, collected warnings, torch's threads and choice of algorithms."""
 
 from __future__ import annotations
 
-import errno
+import os
 import signal
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -16,7 +15,11 @@ import torch
 
 from aioli.errors import InputError, MixingWarning
 
-__all__ = ["Interrupts", "collected_warnings", "full_disk_explained", "torch_threads"]
+__all__ = ["Interrupts", "collected_warnings", "deterministic", "torch_threads"]
+
+WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
+FIXED = (":4096:8", ":16:8")
+"""Values of it that make cuBLAS give the same bits every time."""
 
 
 class Interrupts:
@@ -49,24 +52,6 @@ class Interrupts:
 
 
 @contextmanager
-def full_disk_explained(directory: Path) -> Iterator[None]:
-    """Turn the system's error of a full disk into a message.
-
-    Raises:
-        InputError: the disk is full, a quota is spent, or a file may not grow.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise
-        raise InputError(
-            f"no room left while writing to {directory} ({error.strerror}): the last checkpoint is "
-            "intact; free some space and continue with --resume (resume=True)"
-        ) from None
-
-
-@contextmanager
 def collected_warnings() -> Iterator[list[str]]:
     """Collect the texts of `MixingWarning`s, each once, in place of showing them."""
     texts: list[str] = []
@@ -93,3 +78,42 @@ def torch_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def deterministic(device: torch.device) -> Iterator[None]:
+    """On CUDA, compute inside the block only with algorithms that give the same bits every time.
+
+    The CPU's do so anyway, for equal threads.
+
+    Raises:
+        InputError: this process used cuBLAS before, in its default way, which cannot be changed any more.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    enabled = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    memory: Any = torch.utils.deterministic
+    fill = memory.fill_uninitialized_memory
+    workspace = os.environ.get(WORKSPACE)
+    if workspace not in FIXED:
+        os.environ[WORKSPACE] = FIXED[0]
+    torch.use_deterministic_algorithms(True)
+    memory.fill_uninitialized_memory = False  # costs time, and nothing reads such memory
+    try:
+        yield
+    except RuntimeError as error:
+        if WORKSPACE not in str(error):
+            raise
+        raise InputError(
+            f"this process used CUDA before the run in a way that may change the last digits from run to "
+            f"run: set the environment variable {WORKSPACE}={FIXED[0]} before it starts"
+        ) from None
+    finally:
+        torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
+        memory.fill_uninitialized_memory = fill
+        if workspace is None:
+            del os.environ[WORKSPACE]
+        else:
+            os.environ[WORKSPACE] = workspace

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from aioli.data.loader import Batch, Loader
 from aioli.data.shards import Corpus
-from aioli.files import replace_file
+from aioli.errors import InputError
+from aioli.files import replace_file, write_errors_explained
 from aioli.journal import Journal
+from aioli.locks import DirectoryLock
 from aioli.measure.evaluate import Evaluator
 from aioli.measure.meter import Meter, check_signals
 from aioli.methods.registry import build
 from aioli.mixer import Mixer
 from aioli.protocol import Request
-from aioli.sweep.lock import DirectoryLock
 from aioli.sweep.spec import RunSpec
-from aioli.training.accounts import Accounts
+from aioli.training.accounts import Accounts, Category
 from aioli.training.checkpoint import load_checkpoint, save_checkpoint, weights_sha256
 from aioli.training.compute import Forward, choose_device, choose_dtype, watts
-from aioli.training.guards import Interrupts, collected_warnings, full_disk_explained, torch_threads
+from aioli.training.guards import Interrupts, collected_warnings, deterministic, torch_threads
 from aioli.training.model import GPT
 from aioli.training.optimiser import learning_rate, make_optimiser, update, weighted_loss
-from aioli.training.prepare import check_directory, make_problem
+from aioli.training.prepare import check_device, check_directory, make_problem
 from aioli.training.records import TrainingLog
 from aioli.training.result import CURVE_POINTS, machine, read_test, told, within
 
@@ -38,6 +42,7 @@ CHECKPOINT_SECONDS = 30.0
 CHECKPOINT_SHARE = 20.0
 """Automatic checkpoints also wait for this many times the seconds that the last one took."""
 PROGRESS_SECONDS = 0.25
+REMEDY = "the last checkpoint is intact; free some space and continue with --resume (resume=True)"
 
 
 def run_spec(
@@ -52,8 +57,9 @@ def run_spec(
 
     `directory` then holds spec.json, journal.jsonl, metrics.jsonl, checkpoint.pt and result.json. With
     `resume`, a run that was stopped or killed continues from its checkpoint to the same numbers, bit for
-    bit on the same machine and torch; a finished one returns its result. SIGINT, SIGTERM, or a
-    KeyboardInterrupt from `on_progress` stop the run after the current step, with a checkpoint.
+    bit on the same machine, torch and threads; a finished one returns its result. On CUDA, torch's
+    deterministic algorithms see to that, and a GPU of another model gives a warning. SIGINT, SIGTERM, or
+    a KeyboardInterrupt from `on_progress` stop the run after the current step, with a checkpoint.
 
     Args:
         on_progress: called at most four times a second and at the end, with step, steps, loss,
@@ -65,15 +71,17 @@ def run_spec(
         KeyboardInterrupt: the run was stopped.
     """
     directory = Path(directory)
+    device = choose_device(spec.train)
     with ExitStack() as guards:
-        guards.enter_context(full_disk_explained(directory))
+        guards.enter_context(write_errors_explained(directory, REMEDY))
         guards.enter_context(DirectoryLock(directory))
-        finished = check_directory(directory, spec, resume)
+        finished = check_directory(directory, spec, resume, device)
         if finished is not None:
             return finished
         warned = guards.enter_context(collected_warnings())
         guards.enter_context(torch_threads(spec.train.threads))
-        run = _Run(spec, corpus, directory, warned)
+        guards.enter_context(deterministic(device))
+        run = _Run(spec, corpus, directory, device, warned)
         guards.callback(run.mixer.close)
         interrupts = guards.enter_context(Interrupts())
         run.begin()
@@ -84,17 +92,17 @@ def run_spec(
 class _Run:
     """All parts of one run; what must survive a kill goes through `save` and `begin`."""
 
-    def __init__(self, spec: RunSpec, corpus: Corpus, directory: Path, warned: list[str]) -> None:
+    def __init__(
+        self, spec: RunSpec, corpus: Corpus, directory: Path, device: torch.device, warned: list[str]
+    ) -> None:
         self.spec, self.corpus, self.directory, self.warned = spec, corpus, directory, warned
+        self.device = device
         context, settings = spec.model.context, spec.train
         self.problem = make_problem(spec, corpus)
         self.method = build(spec.method, spec.parameters)
-        self.device = choose_device(settings)
         self.model = GPT(spec.model, corpus.vocab_size, spec.seed).to(self.device)
         self.optimiser = make_optimiser(self.model, settings)
-        self.forward = Forward(
-            self.model, corpus.vocab_size, self.device, choose_dtype(settings, self.device)
-        )
+        self.forward = Forward(self.model, corpus.vocab_size, device, choose_dtype(settings, device))
         train = {name: corpus.sequences(name, "train", context + 1) for name in corpus.groups}
         held_out = {name: corpus.sequences(name, "validation", context + 1) for name in corpus.targets}
         self.loader = Loader(train, settings.batch, seed=spec.seed)
@@ -138,7 +146,7 @@ class _Run:
                 "drawing", self.loader.segment(request.proportions, request.steps)
             ):
                 rate = learning_rate(self.spec.train, self.mixer.step)
-                with charge("probing" if request.phase == "probe" else "training"):
+                with charge(_category(request)):
                     losses = self.forward(batch.tokens)
                     weighted_loss(losses, batch, request.loss_weights).backward()
                     norm = update(self.model, self.optimiser, rate, self.spec.train.clip)
@@ -147,14 +155,18 @@ class _Run:
                 with charge("mixing"):
                     self.mixer.advance(batch.drawn)
                 self._after_step(batch, request, rate, interrupts, on_progress)
-            with charge("training"):
-                self.forward.synchronise()
+            self._settle(request)
             with charge("measuring"):
                 values = seen.finish()
             with charge("mixing"):
                 self.mixer.tell(values, learning_rate(self.spec.train, max(self.mixer.step - 1, 0)))
         self.save()
         self.accounts.stop()
+
+    def _settle(self, request: Request) -> None:
+        """Wait for the device, at the cost of the segment whose steps it works on."""
+        with self.accounts.charge(_category(request)):
+            self.forward.synchronise()
 
     def _after_step(
         self, batch: Batch, request: Request, rate: float, interrupts: Interrupts, on_progress: Progress
@@ -164,15 +176,18 @@ class _Run:
         self.accounts.train_tokens += batch.tokens.shape[0] * self.spec.model.context
         self.accounts.probe_steps += request.phase == "probe"
         if step % self.log.every == 0 or last:
+            self._settle(request)
             with self.accounts.charge("writing"):
                 self.log.check(step)
                 self.log.write_line(step, rate, request, self.accounts.seconds)
         if time.perf_counter() - self._shown_at >= PROGRESS_SECONDS or last:
+            self._settle(request)
             try:
                 on_progress(self._progress(request))
             except KeyboardInterrupt:
                 interrupts.requested = True
         if interrupts.requested or self._checkpoint_due(step):
+            self._settle(request)
             self.save()
         if interrupts.requested:
             raise KeyboardInterrupt
@@ -224,6 +239,8 @@ class _Run:
 
     def _restore(self, content: dict[str, Any]) -> None:
         plain = json.loads(content["plain"])
+        before, now = plain["machine"], machine(self.device)
+        check_device(before["device"], self.device, self.directory / "checkpoint.pt")
         self.model.load_state_dict(content["model"])
         self.optimiser.load_state_dict(content["optimiser"])
         self.mixer.load_state_dict(plain["mixer"])
@@ -232,8 +249,11 @@ class _Run:
         self.log.load_state_dict(plain["log"], plain["step"])
         self.accounts.load_state_dict(plain["accounts"])
         self.warned[:] = plain["warnings"] + [text for text in self.warned if text not in plain["warnings"]]
-        before, now = plain["machine"], machine(self.device)
-        changed = [f"{name} {before[name]} -> {now[name]}" for name in now if now[name] != before[name]]
+        changed = [
+            f"{name} {before[name]} -> {now[name]}"
+            for name in now
+            if name in before and now[name] != before[name]
+        ]
         if changed:
             self.warned.append(
                 f"continued at step {plain['step']} with {', '.join(changed)}: the numbers may differ in "
@@ -241,9 +261,14 @@ class _Run:
             )
 
     def finish(self) -> dict[str, Any]:
-        """Read the test sequences, and write and return the result."""
+        """Read the test sequences, and write and return the result.
+
+        Raises:
+            InputError: the model diverged in its last steps.
+        """
         spec, problem = self.spec, self.problem
         test = read_test(spec, self.corpus, self.forward)
+        _refuse_diverged(problem.targets, test["loss"])
         power = watts(self.device, spec.train.threads)
         read = self.evaluator.tokens_read
         result = {
@@ -271,3 +296,17 @@ class _Run:
         }
         replace_file(self.directory / "result.json", json.dumps(result, allow_nan=False) + "\n")
         return result
+
+
+def _category(request: Request) -> Category:
+    """What the steps of a segment are charged to."""
+    return "probing" if request.phase == "probe" else "training"
+
+
+def _refuse_diverged(targets: tuple[str, ...], losses: list[float]) -> None:
+    broken = [name for name, loss in zip(targets, losses, strict=True) if not math.isfinite(loss)]
+    if broken:
+        raise InputError(
+            f"the test loss of {', '.join(broken)} is infinite or NaN: the model diverged in its last steps; "
+            "lower train.learning_rate or train.clip, or lengthen train.warmup"
+        )

@@ -6,17 +6,26 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from aioli.data.shards import Corpus, check_sequences
 from aioli.errors import InputError, nearest
 from aioli.protocol import Problem
 from aioli.sweep.spec import RunSpec
 from aioli.sweep.store import read_spec
+from aioli.training.result import machine
 
-__all__ = ["check_directory", "make_problem"]
+__all__ = ["check_device", "check_directory", "make_problem"]
 
 
-def check_directory(directory: Path, spec: RunSpec, resume: bool) -> dict[str, Any] | None:
-    """Refuse a directory that is used or of another run; return the result of a finished run."""
+def check_directory(
+    directory: Path, spec: RunSpec, resume: bool, device: torch.device
+) -> dict[str, Any] | None:
+    """Refuse a directory that is used or of another run; return the result of a finished run.
+
+    Raises:
+        InputError: so, or a result that cannot be read or was computed on another kind of device.
+    """
     names = ("spec.json", "journal.jsonl", "checkpoint.pt", "result.json")
     used = [name for name in names if (directory / name).exists()]
     if not used:
@@ -36,10 +45,31 @@ def check_directory(directory: Path, spec: RunSpec, resume: bool) -> dict[str, A
         )
     if "result.json" not in used:
         return None
+    path = directory / "result.json"
     try:
-        return json.loads((directory / "result.json").read_bytes())
-    except ValueError:
-        raise InputError(f"{directory / 'result.json'} is damaged: delete it and resume again") from None
+        result = json.loads(path.read_bytes())
+        before = result["machine"]["device"]
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{path} is damaged: delete it and resume again") from None
+    check_device(before, device, path)
+    return result
+
+
+def check_device(before: str, device: torch.device, path: Path) -> None:
+    """Keep apart what the CPU and what CUDA computes: numbers and, by default, precision differ.
+
+    Args:
+        before: "cpu" or the name of a GPU, as `machine` recorded it in the file `path`.
+
+    Raises:
+        InputError: the run was computed on the one and would go on on the other.
+    """
+    now = machine(device)["device"]
+    if (before == "cpu") != (now == "cpu"):
+        raise InputError(
+            f"{path} was computed on {before}, this process computes on {now}: continue where the run was "
+            f"begun, give another directory, or name the device in train.device, which makes it another run"
+        )
 
 
 def make_problem(spec: RunSpec, corpus: Corpus) -> Problem:
