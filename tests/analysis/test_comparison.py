@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from aioli.analysis.comparison import compare_runs, write_csv
 from aioli.analysis.statistics import interval
 from aioli.errors import InputError
+from aioli.report.page import render_page
 
 T3 = 4.302652729911275
 """97.5% point of Student's t with 2 degrees of freedom, from a printed table."""
@@ -117,13 +118,18 @@ def test_missing_seeds_are_left_out_of_pairs_and_named() -> None:
     assert "aioli has no result for seed 1" in results["reading"]
 
 
-@pytest.mark.parametrize("bad", [None, math.nan, math.inf])
-def test_a_diverged_run_counts_as_missing(bad: float | None) -> None:
+@pytest.mark.parametrize("bad", [None, math.nan, math.inf, -math.inf, 1e4, 1e300])
+def test_a_diverged_run_counts_as_missing(bad: float | None, tmp_path: Path) -> None:
     runs = two_methods()
     runs[5]["test"]["loss"][0] = bad
     results = compare_runs(runs)
     assert method(results, "aioli")["missing_seeds"] == [2]
+    assert [(failed["label"], failed["seed"]) for failed in results["failures"]] == [("aioli", 2)]
+    assert "on a" in results["failures"][0]["message"]
+    assert "aioli has no result for seed 2" in results["reading"]
     json.dumps(results, allow_nan=False)
+    write_csv(results, tmp_path / "results.csv")
+    render_page(results)
 
 
 def test_no_shared_seed_leaves_differences_empty() -> None:
@@ -162,6 +168,16 @@ def test_reading_of_five_seeds() -> None:
     assert "The 95% interval includes zero for matched" in reading
     assert "1.25x for aioli" in reading
     assert 2 <= reading.count(". ") + 1 <= 5
+
+
+def test_a_reading_of_many_methods_stays_short() -> None:
+    runs = two_methods()
+    for number in range(7):
+        runs += [run(f"other-{number}", seed, values) for seed, values in enumerate(OTHER[:2])]
+    reading = compare_runs(runs)["reading"]
+    assert "other-0, other-1, other-2" in reading and len(reading) < 700
+    assert "from 1.00x (" in reading
+    assert "other-5, and other-6 have no result for seed 2" in reading
 
 
 def test_illustration_follows_the_fewest_pairs() -> None:

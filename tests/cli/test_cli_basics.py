@@ -58,7 +58,26 @@ def test_a_dry_run_tells_tokens_epochs_and_time_and_writes_nothing(project, cli)
         3 * content["epochs"]["quarter"]["fish"], rel=0.35
     )
     assert content["seconds"]["step"] > 0
+    assert "no method measures held-out losses" in ended.out
     assert sorted(project.rglob("*")) == before
+
+
+def test_a_dry_run_counts_measuring_and_refuses_no_workers(project, cli):
+    for verb in (("compare",), ("tokenize",)):
+        ended = cli(*verb, "mix.yaml", "--dry-run", "--workers", "0")
+        assert (ended.code, ended.out) == (2, "")
+        assert "workers must be at least 1, got 0" in ended.err
+    chosen = ("--set", "train.steps=120", "--set", "methods=[stratified, aioli]", "--set", "seeds=[0]")
+    ended = cli("compare", "mix.yaml", "--dry-run", *chosen)
+    assert "measuring held-out losses, a run: aioli" in ended.out
+    assert "assumes 4 sequences of each target at a third" in ended.out
+    seconds = json.loads(cli("compare", "mix.yaml", "--dry-run", *chosen, "--json").out)["seconds"]
+    assert seconds["measuring"]["stratified"] == 0
+    # the run itself: measurements x 2 targets x 4 sequences x 16 tokens
+    ended = cli("train", "mix.yaml", "--method", "aioli", *chosen[:2], "--json", "--quiet")
+    read = json.loads(ended.out)["methods"][0]["cost"]["evaluation_tokens"]
+    per_token = seconds["step"] / 3 / (4 * 16)
+    assert seconds["measuring"]["aioli"] == pytest.approx(read * per_token)
 
 
 def test_tokenize_then_a_dry_run_with_measured_tokens(project, cli):

@@ -14,7 +14,8 @@ import pytest
 import aioli
 from aioli.config import load
 from aioli.errors import InputError
-from aioli.jobs.run import RunsFailed, plan_specs
+from aioli.jobs.run import report as aioli_report
+from aioli.jobs.runs import RunsFailed, plan_specs
 from aioli.jobs.watch import Watch
 from aioli.sweep import local
 
@@ -67,6 +68,11 @@ def test_compare_then_resume_report_and_repair(project, cli):
     assert results["baseline"] == "stratified"
     assert results["methods"][1]["of"] == 2
     assert results["failures"] == []
+    assumed = results["assumptions"]
+    assert "6N FLOPs for each training token" in assumed["flops"] and "test at the end" in assumed["flops"]
+    assert assumed["energy"].startswith("Assumed, not measured: 15 W for as long as the run lasts")
+    page = (out / "report.html").read_text()
+    assert f"<dd>{assumed['flops']}</dd>" in page and f"<dd>{assumed['energy']}</dd>" in page
     with (out / "results.csv").open() as file:
         assert {row["seed"] for row in csv.DictReader(file)} == {"0", "1"}
     assert "<html" in (out / "report.html").read_text()
@@ -89,10 +95,11 @@ def test_compare_then_resume_report_and_repair(project, cli):
     assert results_of(out) == before
     assert broken.with_name("result.json.unusable").exists()
 
-    renamed = "methods=[{stratified: {}, label: even}]"
+    renamed = "methods=[{stratified: {}, label: even}, {static: {proportions: [0.25, 0.75]}}]"
     ended = cli("compare", "mix.yaml", "--out", "o", "--resume", "--quiet", "--set", renamed)
     assert (ended.code, ended.err) == (0, "")
-    assert [m["label"] for m in json.loads((out / "results.json").read_text())["methods"]] == ["even"]
+    labels = [m["label"] for m in json.loads((out / "results.json").read_text())["methods"]]
+    assert labels == ["even", "static(proportions=[0.25, 0.75])"]
     assert cli("compare", "mix.yaml", "--out", "o", "--resume", "--quiet").code == 0
 
     (out / "report.html").unlink()
@@ -145,6 +152,11 @@ def test_a_worker_killed_once_is_retried_and_twice_is_reported(project):
     results = json.loads(Path("o/results.json").read_text())
     assert failed.value.results == results
     assert results["failures"][0]["label"] == "stratified"
+    assert "stratified has no finished run" in results["reading"]
+    assert "stratified, seed 0 did not finish: the worker was killed" in Path("o/report.html").read_text()
+    again = aioli_report("o")
+    assert [(f["label"], f["message"]) for f in again["failures"]] == [("stratified", "no result yet")]
+    assert "stratified has no finished run" in again["reading"]
     assert [method["label"] for method in results["methods"]] == ["quarter"]
     assert weights_of(Path("o")) == weights_of(Path("whole"))
 
@@ -178,7 +190,8 @@ def test_interrupted_and_killed_then_resumed_gives_the_same_weights(project, she
 
 def test_a_second_process_is_refused_and_a_damaged_checkpoint_named(project, shell, cli, monkeypatch):
     monkeypatch.setattr("aioli.sweep.lock.PATIENCE", 0.2)
-    arguments = ("train", "mix.yaml", "--method", "stratified", *LONG, "--out", "o")
+    endless = (*LONG, "--set", "train.steps=20000")
+    arguments = ("train", "mix.yaml", "--method", "stratified", *endless, "--out", "o")
     with shell(*arguments) as process:
         wait_for(lambda: (project / "o" / "plan.json").exists())
         second = cli("compare", "mix.yaml", "--out", "o", "--resume")
@@ -226,7 +239,7 @@ def test_a_full_disk_while_training_keeps_what_was_there(project, shell, cli):
 
 def test_workers_are_counted_by_cores_and_threads():
     config = load({"data": {"groups": {"a": {"paths": ["x"]}}}})
-    specs = plan_specs(config, config.methods, config.seeds, "f")
+    specs = plan_specs(config, "f")
     assert [(spec.seed, spec.label) for spec in specs[:4]] == [
         (0, "stratified"), (0, "matched"), (0, "aioli"), (1, "stratified"),
     ]  # fmt: skip

@@ -238,3 +238,24 @@ def test_the_example_says_every_key_with_its_default():
 def test_the_demo_config_is_valid():
     text = files("aioli.demo").joinpath("config.yaml").read_text()
     assert len(load(parse_yaml(text, "demo")).data.groups) == 7
+
+
+@pytest.mark.parametrize(
+    "methods",
+    [
+        "[stratified, {stratified: {}, label: again}]",
+        "[{temperature: {}, label: stratified}, {temperature: {tau: 2.0}, label: again}]",
+        "[{temperature: {tau: 2}, label: stratified}, {temperature: {tau: 2.0}, label: again}]",
+    ],
+)
+def test_one_method_under_two_labels(read, methods):
+    said = refused(read, GROUPS + f"methods: {methods}\n")
+    assert "'stratified' and 'again' are the same" in said
+
+
+def test_the_resolved_config_finds_a_tokenizer_from_anywhere(read, tmp_path):
+    (tmp_path / "tokenizer.json").write_text("{}")
+    resolved = read(GROUPS, "data.tokenizer.path=tokenizer.json").to_dict(absolute=True)
+    assert resolved["data"]["tokenizer"]["path"] == str(tmp_path / "tokenizer.json")
+    cached = read(GROUPS, "data.tokenizer.path=some/name").to_dict(absolute=True)
+    assert cached["data"]["tokenizer"]["path"] == "some/name"

@@ -159,7 +159,7 @@ def test_a_method_without_finished_runs(runs: Runs) -> None:
 
 def test_failures_are_shown(runs: Runs) -> None:
     failed = [{"label": "matched", "seed": 3, "message": "killed by signal 9"}]
-    assert "matched, seed 3 failed: killed by signal 9" in render_page(
+    assert "matched, seed 3 did not finish: killed by signal 9" in render_page(
         compare_runs(runs(**SMALL), failures=failed)
     )
 

@@ -56,7 +56,8 @@ def compare_runs(
         corpus_index: index of the tokenised corpus, for the table of data.
         config: resolved configuration, kept in the results as it is.
         citations: where each method (by its name in the registry) was published.
-        failures: {label, seed, message} of every run that did not finish; named in the reading.
+        failures: {label, seed, message} of every run that did not finish; named in the reading, as are
+            runs whose test loss is not finite.
         created: ISO 8601 time stamp; None: now, in UTC.
 
     Raises:
@@ -68,27 +69,42 @@ def compare_runs(
     reference = _find_baseline(labels, baseline)
     seeds = sorted({int(run["seed"]) for run in [*results, *failures]})
     methods = [_summarise(runs, reference, seeds, citations or {}) for runs in labels.values()]
-    first, settings = results[0], dict(config or {})
-    content: dict[str, Any] = {
+    content = _frame(results, dict(config or {}), created) | {
+        "baseline": reference.label if reference else None,
+        "illustration": _fewest_seeds(methods) < CLAIM_SEEDS,
+        "data": data_ledger(results[0]["groups"], results[0]["targets"], corpus_index),
+        "methods": methods,
+        "failures": [*map(dict, failures), *_diverged(labels)],
+    }
+    return content | {"reading": write_reading(content)}
+
+
+def _frame(results: Sequence[Result], settings: dict[str, Any], created: str | None) -> dict[str, Any]:
+    """What the runs share, and the runs themselves."""
+    first = results[0]
+    return {
         "version": 1,
         "title": settings.get("title") or "Comparison of data mixtures",
         "created": created or datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "baseline": reference.label if reference else None,
         "groups": list(first["groups"]),
         "targets": list(first["targets"]),
         "objective": settings.get("objective"),
         "steps": first["steps"],
         "parameters_count": first.get("parameters_count"),
-        "illustration": _fewest_seeds(methods) < CLAIM_SEEDS,
-        "data": data_ledger(first["groups"], first["targets"], corpus_index),
-        "methods": methods,
         "runs": {str(result["id"]): _kept(result) for result in results},
-        "failures": [dict(failure) for failure in failures],
         "machines": _distinct(result.get("machine") for result in results),
         "config": settings,
         "assumptions": ASSUMPTIONS | _assumptions(results),
     }
-    return content | {"reading": write_reading(content)}
+
+
+def _diverged(labels: Mapping[str, Runs]) -> list[dict[str, Any]]:
+    """Runs that ended with test losses nobody can compare, as failures."""
+    return [
+        {"label": runs.label, "seed": seed, "message": message}
+        for runs in labels.values()
+        for seed, message in runs.failed.items()
+    ]
 
 
 def _find_baseline(labels: Mapping[str, Runs], baseline: str | None) -> Runs | None:

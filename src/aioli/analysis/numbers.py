@@ -71,15 +71,18 @@ def bounds(low: float | None, high: float | None, form: str, like: float | None 
 def quantity(value: float | None, unit: str = "") -> str:
     """A number with three significant digits, an SI prefix and a unit.
 
-    >>> quantity(1_234_567), quantity(8.1e14, "FLOP"), quantity(950, "J"), quantity(0)
-    ('1.23M', '810 TFLOP', '950 J', '0')
+    >>> quantity(1_234_567), quantity(1.7e12, "FLOP"), quantity(950, "J"), quantity(0)
+    ('1.23M', '1.70 TFLOP', '950 J', '0')
     """
     if value is None or not math.isfinite(value):
         return MISSING
     size, power = float(value), 0
     while abs(size) >= 999.5 and power < len(PREFIXES) - 1:
         size, power = size / 1000, power + 1
-    number = f"{size:.3g}" if power or size != int(size) else f"{int(size)}"
+    if power:
+        number = f"{size:.{2 if abs(size) < 9.995 else 1 if abs(size) < 99.95 else 0}f}"
+    else:
+        number = f"{size:.3g}" if size != int(size) else f"{int(size)}"
     return f"{number} {PREFIXES[power]}{unit}" if unit else f"{number}{PREFIXES[power]}"
 
 

@@ -9,6 +9,8 @@ from aioli.analysis.numbers import bounds, count, percent, quantity, ratio, sign
 
 __all__ = ["verdict", "write_reading"]
 
+FEW = 3
+"""Most methods whose numbers a sentence repeats; of more it names what stands out."""
 Summary = Mapping[str, Any]
 
 
@@ -70,7 +72,8 @@ def _undecided(others: Sequence[Summary], baseline: str) -> str:
         return ""
     subject = "The 95% interval includes" if len(these) == 1 else "The 95% intervals include"
     pronoun = "it" if len(these) == 1 else "them"
-    names = _join([_evidence(method) for method in these])
+    brief = len(these) > FEW
+    names = _join([method["label"] if brief else _evidence(method) for method in these])
     return f"{subject} zero for {names}, so these runs cannot tell {pronoun} from {baseline}."
 
 
@@ -98,11 +101,14 @@ def _evidence(method: Summary) -> str:
 
 
 def _cost(others: Sequence[Summary], baseline: str) -> str:
+    timed = [method for method in others if method["cost"].get("seconds_ratio") is not None]
+    if len(timed) > FEW:
+        ranked = sorted(timed, key=lambda method: method["cost"]["seconds_ratio"])
+        ends = [f"{ratio(m['cost']['seconds_ratio'])} ({m['label']})" for m in (ranked[0], ranked[-1])]
+        return f"Wall-clock time relative to {baseline}: from {ends[0]} to {ends[1]}."
     phrases = []
-    for method in others:
+    for method in timed:
         cost = method["cost"]
-        if cost.get("seconds_ratio") is None:
-            continue
         extras = [
             text
             for key, text in (
@@ -119,11 +125,14 @@ def _cost(others: Sequence[Summary], baseline: str) -> str:
 def _seeds(results: Mapping[str, Any]) -> str:
     methods = results["methods"]
     fewest = min(len(m["seeds"]) if m["of"] is None else m["of"] for m in methods)
+    lacking: dict[tuple[int, ...], list[str]] = {}
+    for method in methods:
+        if method["missing_seeds"]:
+            lacking.setdefault(tuple(method["missing_seeds"]), []).append(method["label"])
     missing = [
-        f"{method['label']} has no result for seed{'s' if len(method['missing_seeds']) > 1 else ''} "
-        + _join([str(seed) for seed in method["missing_seeds"]])
-        for method in methods
-        if method["missing_seeds"]
+        f"{_join(labels)} {'has' if len(labels) == 1 else 'have'} no result for "
+        f"seed{'s' * (len(seeds) > 1)} {_join([str(seed) for seed in seeds])}"
+        for seeds, labels in lacking.items()
     ]
     finished = {method["label"] for method in methods}
     failed = dict.fromkeys(run["label"] for run in results["failures"] if run["label"] not in finished)

@@ -15,18 +15,20 @@ from aioli.protocol import Array
 __all__ = ["METRICS", "Runs", "by_label", "check_comparable", "target_values"]
 
 METRICS = ("loss", "perplexity", "bits_per_byte")
+LARGEST_LOSS = 300.0
+"""Nats per token; a loss beyond it only says that training diverged, and its perplexity overflows sums."""
 Result = Mapping[str, Any]
 
 
 @dataclass
 class Runs:
-    """The runs of one label: `finished` by seed; a run whose test loss is not finite counts as missing."""
+    """The runs of one label by seed: `finished` ones, and why the others count as failed."""
 
     label: str
     method: str
     parameters: dict[str, Any]
     finished: dict[int, Result] = field(default_factory=dict)
-    failed: list[int] = field(default_factory=list)
+    failed: dict[int, str] = field(default_factory=dict)
 
     def values(self, seeds: Sequence[int], metric: str) -> Array:
         """[seeds, n] values of a metric; [0, 0] without seeds."""
@@ -92,8 +94,16 @@ def by_label(results: Sequence[Result]) -> dict[str, Runs]:
             )
         if seed in runs.finished or seed in runs.failed:
             raise InputError(f"method {label!r} has two runs of seed {seed}; keep one of them")
-        if np.isfinite(target_values(result, "loss")).all():
-            runs.finished[seed] = result
+        problem = _unusable(result)
+        if problem:
+            runs.failed[seed] = problem
         else:
-            runs.failed.append(seed)
+            runs.finished[seed] = result
     return found
+
+
+def _unusable(result: Result) -> str:
+    """Why a run's test losses cannot be compared; empty when they can."""
+    losses = zip(result["targets"], target_values(result, "loss").tolist(), strict=True)
+    bad = [f"{loss:g} on {target}" for target, loss in losses if not abs(loss) <= LARGEST_LOSS]
+    return f"its test loss is not a usable number: {', '.join(bad)}; training diverged" if bad else ""

@@ -37,7 +37,7 @@ def _rows(targets: list[str], run: Mapping[str, Any]) -> Iterator[tuple[str, str
     losses = run["test"]["loss"]
     metrics = {
         "loss": losses,
-        "perplexity": [None if loss is None else math.exp(loss) for loss in losses],
+        "perplexity": [_perplexity(loss) for loss in losses],
         "bits_per_byte": run["test"].get("bits_per_byte") or [None] * len(targets),
     }
     for metric, values in metrics.items():
@@ -46,3 +46,12 @@ def _rows(targets: list[str], run: Mapping[str, Any]) -> Iterator[tuple[str, str
         yield "", metric, None if None in values else sum(values) / len(values)
     for metric in RUN_METRICS:
         yield "", metric, (run.get("cost") or {}).get(metric)
+
+
+def _perplexity(loss: float | None) -> float | None:
+    if loss is None:
+        return None
+    try:
+        return math.exp(loss)
+    except OverflowError:
+        return math.inf

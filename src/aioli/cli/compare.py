@@ -21,13 +21,14 @@ def compare(
     from aioli.cli.forecast import print_forecast
     from aioli.cli.output import print_results, showing
     from aioli.config import load
-    from aioli.jobs.run import RunsFailed, default_out
+    from aioli.jobs.names import default_out
     from aioli.jobs.run import compare as run
+    from aioli.jobs.runs import RunsFailed
 
     checked = load(config, overrides or [])
     out = out or default_out(config, checked.title)
     if dry_run:
-        print_forecast(checked, checked.methods, checked.seeds, out, workers, as_json=as_json)
+        print_forecast(checked, out, workers, as_json=as_json)
         return
     try:
         with showing(quiet) as display:

@@ -13,24 +13,18 @@ from rich.table import Table
 
 from aioli.cli.display import duration
 from aioli.cli.output import print_json
-from aioli.config import Config, MethodChoice
+from aioli.config import Config
 
 __all__ = ["print_data", "print_forecast"]
 
 
 def print_forecast(
-    config: Config,
-    choices: Sequence[MethodChoice],
-    seeds: Sequence[int],
-    out: Path,
-    workers: int | None,
-    *,
-    as_json: bool,
+    config: Config, out: Path, workers: int | None, *, as_json: bool, data_only: bool = False
 ) -> None:
     """Print the resolved config, tokens, epochs and expected time to standard output."""
     from aioli.jobs.forecast import forecast
 
-    content = forecast(config, choices, seeds, out, workers)
+    content = forecast(config, out, workers, data_only=data_only)
     text = content.pop("yaml")
     if as_json:
         print_json(content)
@@ -42,12 +36,28 @@ def print_forecast(
     if content["epochs"]:
         typer.echo("\nepochs of each group if a method's first mixture stayed:")
         _print_epochs(content["epochs"])
-        seconds = content["seconds"]
-        typer.echo(
-            f"\n{content['runs']} runs of {config.train.steps} steps, {content['workers']} at a time; a step "
-            f"takes {1000 * seconds['step']:.0f} ms here: about {duration(seconds['total'])}, and measuring"
-        )
+        typer.echo()
+        _print_time(config, content)
     typer.echo(f"output: {out}")
+
+
+def _print_time(config: Config, content: Mapping[str, Any]) -> None:
+    seconds, runs = content["seconds"], content["runs"]
+    typer.echo(
+        f"{runs} run{'s' * (runs != 1)} of {config.train.steps} steps, {content['workers']} at a time; a "
+        f"step takes {1000 * seconds['step']:.0f} ms here: about {duration(seconds['total'])}"
+    )
+    measuring = {label: each for label, each in seconds["measuring"].items() if each}
+    if not measuring:
+        typer.echo("with the test at the end; no method measures held-out losses")
+        return
+    told = ", ".join(f"{label} {duration(each)}" for label, each in measuring.items())
+    most = config.evaluation.sequences == "auto"
+    each = config.evaluation.max_sequences if most else config.evaluation.sequences
+    typer.echo(
+        f"with the test at the end and measuring held-out losses, a run: {told} (assumes {each} sequences of "
+        f"each target{', the most that auto may take,' if most else ''} at a third of a training step's time)"
+    )
 
 
 def print_data(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -24,13 +24,13 @@ def tokenize(
     from aioli.cli.output import print_json, showing
     from aioli.config import load
     from aioli.jobs.forecast import data_table
-    from aioli.jobs.run import default_out
+    from aioli.jobs.names import default_out
     from aioli.jobs.run import tokenize as run
 
     checked = load(config, overrides or [])
     out = out or default_out(config, checked.title)
     if dry_run:
-        print_forecast(checked, [], [], out, workers, as_json=as_json)
+        print_forecast(checked, out, workers, as_json=as_json, data_only=True)
         return
     with showing(quiet) as display:
         corpus = run(checked, out=out, workers=workers, resume=resume, watch=display.watch)

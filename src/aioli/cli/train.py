@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -28,7 +29,7 @@ def train(
     from aioli.cli.forecast import print_forecast
     from aioli.cli.output import print_results, showing
     from aioli.config import load
-    from aioli.jobs.run import choose_method, train_out
+    from aioli.jobs.names import choose_method, train_out
     from aioli.jobs.run import train as run
 
     checked = load(config, overrides or [])
@@ -36,7 +37,8 @@ def train(
     seed = checked.seeds[0] if seed is None else seed
     out = out or train_out(config, checked.title, choice.label, seed)
     if dry_run:
-        print_forecast(checked, [choice], [seed], out, 1, as_json=as_json)
+        single = replace(checked, methods=(choice,), seeds=(seed,))
+        print_forecast(single, out, 1, as_json=as_json)
         return
     with showing(quiet) as display:
         results = run(checked, method=method, seed=seed, out=out, resume=resume, watch=display.watch)

@@ -12,11 +12,12 @@ from pydantic import BeforeValidator, ConfigDict, WithJsonSchema
 
 from aioli.data.settings import DataSettings
 from aioli.errors import InputError, nearest
+from aioli.methods.registry import complete
 from aioli.objectives import get_objective
 from aioli.protocol import Problem
 from aioli.training.settings import EvaluationSettings, ModelSettings, TrainSettings
 
-__all__ = ["Config", "ConfigFile", "MethodChoice"]
+__all__ = ["Config", "ConfigFile", "MethodChoice", "read_methods"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,15 @@ class MethodChoice:
             entry["label"] = self.label
         return entry if self.parameters or "label" in entry else self.name
 
+    @property
+    def identity(self) -> tuple[str, Any]:
+        """What decides a run: the name and all parameters, defaults filled in, as JSON values.
+
+        Raises:
+            InputError: an unknown method.
+        """
+        return self.name, json.loads(json.dumps(complete(self.name, self.parameters), default=str))
+
 
 def _short(value: Any) -> str:
     if isinstance(value, str):
@@ -65,6 +75,15 @@ def _method_choice(entry: Any) -> Any:
     if parameters is not None and not isinstance(parameters, dict):
         raise InputError(f"expected {shape}, got {entry!r}")
     return {"name": names[0], "parameters": parameters or {}, "label": label}
+
+
+def read_methods(entries: Sequence[str | dict[str, Any]]) -> list[MethodChoice]:
+    """The methods that entries of `methods:` name, as `MethodChoice.to_entry` writes them.
+
+    Raises:
+        InputError: an entry of another shape.
+    """
+    return [MethodChoice(**_method_choice(entry)) for entry in entries]
 
 
 _METHOD_SCHEMA = {
@@ -143,6 +162,18 @@ class Config(ConfigFile):
 
     base: Path
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        seen: list[MethodChoice] = []
+        for choice in self.methods:
+            twin = next((other for other in seen if other.identity == choice.identity), None)
+            if twin is not None:
+                raise InputError(
+                    f"methods {twin.label!r} and {choice.label!r} are the same: {choice.name} with equal "
+                    "parameters (those not given have their defaults); remove one, or change a parameter"
+                )
+            seen.append(choice)
+
     def problem(self, group_tokens: Sequence[int]) -> Problem:
         """The run as a method sees it, with `group_tokens` [m] training tokens in the groups.
 
@@ -171,6 +202,10 @@ class Config(ConfigFile):
             source["paths"] = [str(self.base / path) if absolute else path for path in source["paths"]]
         if self.data.tokens is not None:
             data["tokens"] = str(self.base / self.data.tokens if absolute else self.data.tokens)
+        tokenizer = self.data.tokenizer.path
+        if absolute and tokenizer is not None:
+            found = self.base / Path(tokenizer).expanduser()
+            data["tokenizer"]["path"] = str(found) if found.exists() else tokenizer  # else a cached name
         plain["seeds"] = list(self.seeds)
         order = ["title", *(f.name for f in fields(ConfigFile) if f.name != "title")]
         return {name: plain[name] for name in order}

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from aioli.config import Config, MethodChoice, to_yaml
 from aioli.data.settings import TextSource
 from aioli.data.shards import Corpus
 from aioli.data.sources import open_source
-from aioli.errors import InputError
-from aioli.jobs.run import plan_specs, tokens_directory
+from aioli.errors import InputError, MixingWarning
+from aioli.jobs.names import tokens_directory
+from aioli.jobs.runs import check_workers, plan_specs
 from aioli.methods import registry
+from aioli.mixer import Mixer
+from aioli.protocol import Problem, Signal
 from aioli.sweep.local import default_workers
 from aioli.training.timing import seconds_per_step
 
@@ -22,20 +27,25 @@ BYTES_PER_TOKEN = 3.3
 """Of English text and code at a few thousand entries; measured counts replace it once tokenised."""
 COMPRESSION = {".gz": 3.0, ".zst": 3.3, ".parquet": 2.5}
 STARTING_SECONDS = 4.0
+FORWARD = 1 / 3
+"""Of a training step's time: reading as many sequences forward only."""
 
 
-def forecast(
-    config: Config, choices: Sequence[MethodChoice], seeds: Sequence[int], out: Path, workers: int | None
-) -> dict[str, Any]:
+def forecast(config: Config, out: Path, workers: int | None, *, data_only: bool = False) -> dict[str, Any]:
     """The resolved config, tokens of each group, epochs under each method's first mixture, and time.
 
     Token counts are measured when the corpus is tokenised already, else estimated from the files' sizes
-    (`estimated` is True). `seconds` holds that of a step, timed here, and of all runs at `workers`;
-    start-up and measuring come on top.
+    (`estimated` is True). `seconds` holds that of a step, timed here, those that one run of each method
+    measures, those of the test at its end, and the total of all runs at `workers`. Reading forward is
+    taken as a third of training; `evaluation.sequences: auto` as its `max_sequences`.
+
+    Args:
+        data_only: leave out everything about runs.
 
     Raises:
-        InputError: no such files, or a method that does not fit.
+        InputError: no such files, fewer than 1 worker, or a method that does not fit.
     """
+    check_workers(workers)
     corpus = _cached(config, out)
     table = data_table(config, corpus) if corpus else estimated_table(config)
     content: dict[str, Any] = {
@@ -44,24 +54,68 @@ def forecast(
         "yaml": to_yaml(config),
         "estimated": corpus is None,
         "data": table,
-        "runs": len(choices) * len(seeds),
+        "runs": 0,
         "workers": 0,
         "epochs": {},
         "seconds": None,
     }
-    if choices:
-        tokens = {row["name"]: row["train_tokens"] for row in table if row["role"] == "group"}
-        content["epochs"] = {choice.label: epochs(config, choice, tokens) for choice in choices}
-        specs = plan_specs(config, choices, seeds, corpus.fingerprint if corpus else "")
-        vocabulary = corpus.vocab_size if corpus else config.data.tokenizer.vocab_size
-        step = seconds_per_step(config.model, config.train, vocabulary)
-        content["workers"] = workers or default_workers(specs)
-        rounds = -(-len(specs) // content["workers"])
-        content["seconds"] = {
+    return content if data_only else content | _runs(config, corpus, table, workers)
+
+
+def _runs(
+    config: Config, corpus: Corpus | None, table: list[dict[str, Any]], workers: int | None
+) -> dict[str, Any]:
+    tokens = {row["name"]: row["train_tokens"] for row in table if row["role"] == "group"}
+    specs = plan_specs(config, corpus.fingerprint if corpus else "")
+    at_once = min(workers or default_workers(specs), len(specs))
+    vocabulary = corpus.vocab_size if corpus else config.data.tokenizer.vocab_size
+    step = seconds_per_step(config.model, config.train, vocabulary)
+    sequence = FORWARD * step / config.train.batch
+    test = len(config.targets) * config.evaluation.test_sequences * sequence
+    problem = config.problem(list(tokens.values()))
+    measuring = {
+        choice.label: measurements(choice, problem) * _sequences(config) * sequence
+        for choice in config.methods
+    }
+    each = [config.train.steps * step + measuring[s.label] + test + STARTING_SECONDS for s in specs]
+    return {
+        "runs": len(specs),
+        "workers": at_once,
+        "epochs": {choice.label: epochs(config, choice, tokens) for choice in config.methods},
+        "seconds": {
             "step": step,
-            "total": rounds * (step * config.train.steps + STARTING_SECONDS),
-        }
-    return content
+            "measuring": measuring,
+            "test": test,
+            "total": max(sum(each) / at_once, max(each)),
+        },
+    }
+
+
+def _sequences(config: Config) -> int:
+    """Sequences that one measurement reads, at most."""
+    settings = config.evaluation
+    each = settings.max_sequences if settings.sequences == "auto" else settings.sequences
+    return len(config.targets) * each
+
+
+def measurements(choice: MethodChoice, problem: Problem) -> int:
+    """How often a method has the targets measured: its plan played through, with losses that stay."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MixingWarning)
+        mixer, count = Mixer(registry.build(choice.name, choice.parameters), problem), 0
+        while not mixer.done:
+            request = mixer.request
+            for _ in range(request.steps):
+                mixer.advance(problem.uniform)
+            held_out = {Signal.VALIDATION_LOSS, Signal.VALIDATION_ERROR}
+            count += not held_out.isdisjoint(request.observe)
+            mixer.tell(
+                {
+                    signal: np.ones(problem.m if signal == Signal.TRAIN_LOSS else problem.n)
+                    for signal in request.observe
+                }
+            )
+    return count
 
 
 def data_table(config: Config, corpus: Corpus) -> list[dict[str, Any]]:

@@ -16,17 +16,23 @@ from aioli.errors import InputError
 from aioli.files import replace_file
 from aioli.methods import registry
 from aioli.report.page import write_page
-from aioli.sweep.local import Failure
 from aioli.sweep.spec import RunSpec
 from aioli.sweep.store import Store, read_spec
 
-__all__ = ["Plan", "write_plan", "write_results"]
+__all__ = ["PLAN", "Plan", "write_plan", "write_results"]
 
 PLAN = "plan.json"
 
 
 class Plan:
-    """What an output directory is for: the config's plain values, the runs, and where the corpus is."""
+    """What an output directory is for.
+
+    Attributes:
+        config: plain values, with exactly the methods and seeds of the runs.
+        base: directory that its relative paths start from, None where not noted.
+        runs: {id, label, seed} of each.
+        corpus: where it lies. fingerprint: of its text, None where not noted.
+    """
 
     def __init__(self, out: Path) -> None:
         """Read the plan that `write_plan` left in `out`.
@@ -34,34 +40,45 @@ class Plan:
         Raises:
             InputError: no plan there, or a damaged one.
         """
-        path = out / PLAN
+        path, self.out = out / PLAN, out
         try:
             plan = json.loads(path.read_bytes())
             self.config: dict[str, Any] = plan["config"]
             self.corpus = out / plan["corpus"]
-            self.specs = [
-                replace(read_spec(out / "runs" / run["id"]), label=run["label"])
-                for run in plan["runs"]
-                if (out / "runs" / run["id"]).is_dir()
-            ]
+            self.base: str | None = plan.get("base")
+            self.fingerprint: str | None = plan.get("fingerprint")
+            self.runs = [{key: run[key] for key in ("id", "label", "seed")} for run in plan["runs"]]
         except (FileNotFoundError, NotADirectoryError):
             raise InputError(
                 f"no results in {out}: expected a directory that `aioli compare` or `aioli train` wrote "
                 f"(with a {PLAN} in it)"
             ) from None
         except (ValueError, KeyError, TypeError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"{path} is damaged ({error}): run the comparison again with --resume") from None
+            raise InputError(
+                f"{path} is damaged ({error!r}): delete it and run the same job again with --resume; "
+                "finished runs are kept"
+            ) from None
+
+    def specs(self) -> list[RunSpec]:
+        """The runs that were begun, under the labels of the plan.
+
+        Raises:
+            InputError: a damaged `spec.json`.
+        """
+        begun = [run for run in self.runs if (self.out / "runs" / run["id"]).is_dir()]
+        return [replace(read_spec(self.out / "runs" / run["id"]), label=run["label"]) for run in begun]
 
 
-def write_plan(store: Store, config: Config, specs: Sequence[RunSpec], corpus: Path) -> None:
+def write_plan(store: Store, config: Config, specs: Sequence[RunSpec], corpus: Corpus) -> None:
     """Write `plan.json` and `config.resolved.yaml`."""
-    inside = corpus.is_relative_to(store.out)
+    where = corpus.directory
+    inside = where.is_relative_to(store.out)
     plan = {
         "version": 1,
         "config": config.to_dict(),
-        "corpus": str(corpus.relative_to(store.out) if inside else corpus.absolute()),
+        "base": str(config.base),
+        "corpus": str(where.relative_to(store.out) if inside else where.absolute()),
+        "fingerprint": corpus.fingerprint,
         "runs": [{"id": spec.id, "label": spec.label, "seed": spec.seed} for spec in specs],
     }
     replace_file(store.out / "config.resolved.yaml", to_yaml(config))
@@ -72,22 +89,24 @@ def write_results(
     out: Path,
     config: Mapping[str, Any],
     results: Sequence[Mapping[str, Any]],
-    failures: Sequence[Failure],
+    failures: Sequence[Mapping[str, Any]],
     corpus: Corpus | None,
 ) -> dict[str, Any]:
-    """Compare the finished runs and write `results.json`, `results.csv` and `report.html`."""
+    """Compare the finished runs and write `results.json`, `results.csv` and `report.html`.
+
+    Args:
+        failures: {label, seed, message} of the runs that did not finish.
+    """
     labels = {str(result["label"]): str(result["method"]) for result in results}
+    found = {name: registry.describe(name).citation for name in dict.fromkeys(labels.values())}
     content = compare_runs(
         list(results),
         baseline=next((label for label, method in labels.items() if method == "stratified"), None),
         corpus_index=corpus.index if corpus else None,
         config=dict(config),
-        citations={name: str(registry.describe(name).citation) for name in set(labels.values())},
+        citations={name: str(cited) for name, cited in found.items() if cited.arxiv},
+        failures=failures,
     )
-    content["failures"] = [
-        {"label": failure.spec.label, "seed": failure.spec.seed, "message": failure.message}
-        for failure in failures
-    ]
     replace_file(out / "results.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
     write_csv(content, out / "results.csv")
     write_page(content, out / "report.html")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from aioli.analysis.numbers import MISSING, bounds, count, duration, fixed, percent, quantity, ratio, signed
 from aioli.analysis.reading import verdict
 
-__all__ = ["Cell", "Table", "cost_table", "ledger_table", "summary_table", "target_table"]
+__all__ = ["Cell", "Table", "cost_table", "epochs_table", "ledger_table", "summary_table", "target_table"]
 
 WORDS = {"lower": "better", "higher": "worse", "undecided": "undecided", "unknown": "no interval"}
 Results = Mapping[str, Any]
@@ -103,7 +103,7 @@ def cost_table(results: Results) -> Table:
 
 
 def ledger_table(results: Results) -> Table:
-    """Tokens and documents of every group and target, and the epochs each method saw."""
+    """Tokens and documents of every group and target."""
     columns = [
         ("Training tokens", "train_tokens", quantity),
         ("Validation tokens", "validation_tokens", quantity),
@@ -115,26 +115,25 @@ def ledger_table(results: Results) -> Table:
     rows = []
     for row in results["data"]:
         cells = [Cell(form(row.get(key)), value=row.get(key)) for _, key, form in known]
-        rows.append(
-            (
-                Cell(row["name"], value=row["name"]),
-                Cell(row["role"], value=row["role"]),
-                *cells,
-                *(_epochs(results, method, row["name"]) for method in results["methods"]),
-            )
-        )
+        rows.append((Cell(row["name"], value=row["name"]), Cell(row["role"], value=row["role"]), *cells))
     headings = ("Name", "Role", *(heading for heading, _, _ in known))
+    return Table("All splits, as tokenised.", headings, tuple(rows))
+
+
+def epochs_table(results: Results) -> Table:
+    """How often each method went through each group."""
+    rows = [
+        (Cell(name, value=name), *(_epochs(results, method, place) for method in results["methods"]))
+        for place, name in enumerate(results["groups"])
+    ]
     return Table(
         "Epochs: how often each method went through a group's training data, mean over seeds.",
-        (*headings, *(f"Epochs, {method['label']}" for method in results["methods"])),
+        ("Group", *(method["label"] for method in results["methods"])),
         tuple(rows),
     )
 
 
-def _epochs(results: Results, method: Mapping[str, Any], name: str) -> Cell:
-    if name not in results["groups"]:
-        return Cell("")
-    place = results["groups"].index(name)
+def _epochs(results: Results, method: Mapping[str, Any], place: int) -> Cell:
     seen = [results["runs"][run]["epochs"][place] for run in method["runs"] if results["runs"][run]["epochs"]]
     known = [value for value in seen if value is not None]
     mean = sum(known) / len(known) if known else None

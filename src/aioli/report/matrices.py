@@ -13,22 +13,29 @@ from aioli.report.series import Series, gather, matrices, over_seeds, select
 
 __all__ = ["matrix_sections"]
 
+PANELS = 18
+"""Of all methods together; each shows at least its first, middle and last matrix, and at most ROUNDS."""
 ROUNDS = 6
 Results = Mapping[str, Any]
 
 
 def matrix_sections(results: Results) -> list[Section]:
     found = [(m, series) for m in results["methods"] if (series := matrices(results, m)) is not None]
-    return [_heat_map(results, method, series, number) for number, (method, series) in enumerate(found)]
+    rounds = max(3, min(ROUNDS, PANELS // max(len(found), 1)))
+    return [
+        _heat_map(results, method, series, number, rounds) for number, (method, series) in enumerate(found)
+    ]
 
 
-def _heat_map(results: Results, method: Mapping[str, Any], series: Series, number: int) -> Section:
+def _heat_map(
+    results: Results, method: Mapping[str, Any], series: Series, number: int, rounds: int
+) -> Section:
     size = np.nan_to_num(np.abs(series.mean))
     columns, rows = select(size.max(axis=(0, 1))), select(size.max(axis=(0, 2)))
     values = gather(gather(series.mean, columns), rows, axis=1)
     limit = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
     scale = 10.0 ** (np.floor(np.log10(limit)) - 1)
-    picks = np.unique(np.linspace(0, len(values) - 1, min(ROUNDS, len(values))).round().astype(int))
+    picks = np.unique(np.linspace(0, len(values) - 1, min(rounds, len(values))).round().astype(int))
     row_names, column_names = rows.names(results["targets"]), columns.names(results["groups"])
     figures = []
     for pick in picks:

@@ -18,7 +18,13 @@ from aioli.analysis.numbers import count, quantity
 from aioli.analysis.tidy import csv_text
 from aioli.files import replace_file
 from aioli.report.costs import cost_section
-from aioli.report.html_tables import cost_table, ledger_table, summary_table, target_table
+from aioli.report.html_tables import (
+    cost_table,
+    epochs_table,
+    ledger_table,
+    summary_table,
+    target_table,
+)
 from aioli.report.matrices import matrix_sections
 from aioli.report.section import Section
 from aioli.report.targets import target_section
@@ -60,9 +66,10 @@ def render_page(results: Results) -> str:
         costs=cost_section(results),
         cost_table=cost_table(results),
         ledger=ledger_table(results),
+        epochs=epochs_table(results),
         config=yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True) if config else "",
         assumptions=results.get("assumptions") or {},
-        citations={m["label"]: m["citation"] for m in results["methods"] if m.get("citation")},
+        citations=_citations(results),
         warnings=_warnings(results),
         machines=[
             ", ".join(f"{key} {value}" for key, value in m.items()) for m in results.get("machines", [])
@@ -115,4 +122,16 @@ def _warnings(results: Results) -> list[str]:
     for run in results["runs"].values():
         said |= {f"{run['label']}: {text}": None for text in run.get("warnings") or []}
     failed = results.get("failures") or []
-    return [*(f"{run['label']}, seed {run['seed']} failed: {run['message']}" for run in failed), *said]
+    return [
+        *(f"{run['label']}, seed {run['seed']} did not finish: {run['message']}" for run in failed),
+        *said,
+    ]
+
+
+def _citations(results: Results) -> dict[str, str]:
+    """What was published where: methods of the same source share an entry."""
+    labels: dict[str, list[str]] = {}
+    for method in results["methods"]:
+        if method.get("citation"):
+            labels.setdefault(method["citation"], []).append(method["label"])
+    return {", ".join(names): source for source, names in labels.items()}

@@ -239,7 +239,7 @@ def _margin(names: Sequence[str], per_letter: float = 5.6, least: float = 24) ->
     return max(least, 12 + per_letter * max(len(shorten(name)) for name in names))
 
 
-def shorten(name: str, longest: int = 18) -> str:
+def shorten(name: str, longest: int = 24) -> str:
     """The name, or its first letters and an ellipsis."""
     return name if len(name) <= longest else name[: longest - 1] + "…"
 

@@ -45,8 +45,9 @@ def mixture_section(results: Results) -> Section | None:
         )
         figures.append(Figure(f"{method['label']}, {over_seeds(series)}", svg))
     text = (
-        "Share of each group in the training stream at every step, with the range over seeds shaded. Probes "
-        "and measurements are left out; groups of equal share lie on one line. All panels share one scale."
+        "Share of each group in the training stream at every step, with the range over seeds shaded. A "
+        "method's warm-up, its probes and measurements are left out; groups of equal share lie on one line. "
+        "All panels share one scale."
     )
     keys = tuple(Key(name, style(j)) for j, name in enumerate(names))
     return Section("proportions", "Proportions over time", text, tuple(figures), keys)

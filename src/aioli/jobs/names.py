@@ -1,0 +1,55 @@
+"""Where a job writes and which method it means, from a config and what the user named."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aioli.config import Config, MethodChoice, check_method
+from aioli.errors import InputError
+
+__all__ = ["TOKENS", "Source", "choose_method", "default_out", "tokens_directory", "train_out"]
+
+Source = Config | Path | str | Mapping[str, Any]
+TOKENS = "data"
+
+
+def default_out(source: Source, title: str) -> Path:
+    """`runs/` and the config file's name, or the title of a config without a file."""
+    return Path("runs") / _slug(Path(source).stem if isinstance(source, str | Path) else title)
+
+
+def train_out(source: Source, title: str, label: str, seed: int) -> Path:
+    """Beside `default_out`, with the method and the seed in its name."""
+    return Path("runs") / f"{default_out(source, title).name}-{_slug(label)}-seed{seed}"
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "aioli"
+
+
+def tokens_directory(config: Config, out: Path) -> Path:
+    """Where the tokenised corpus lies: `data.tokens`, or `data/` in the output directory."""
+    return config.base / config.data.tokens if config.data.tokens else out / TOKENS
+
+
+def choose_method(config: Config, method: str | None) -> MethodChoice:
+    """The config's entry of that label or name (None: its first), or any method with its defaults.
+
+    Raises:
+        InputError: an unknown method, or a name that the config has several times.
+    """
+    if method is None:
+        return config.methods[0]
+    for choice in config.methods:
+        if method == choice.label:
+            return choice
+    named = [choice for choice in config.methods if choice.name == method]
+    if len(named) > 1:
+        labels = ", ".join(repr(choice.label) for choice in named)
+        raise InputError(f"the config has {method!r} {len(named)} times: name one by its label: {labels}")
+    choice = named[0] if named else MethodChoice(method)
+    check_method(config, choice)
+    return choice
