@@ -89,6 +89,8 @@ def machine(device: torch.device) -> dict[str, Any]:
     return {
         "device": name,
         "threads": torch.get_num_threads(),
+        "cpu": torch.backends.cpu.get_cpu_capability(),
         "torch": torch.__version__,
+        "numpy": np.__version__,
         "python": platform.python_version(),
     }
