@@ -62,6 +62,28 @@ def test_a_context_that_no_split_can_fill(project, cli):
     assert ended.code == 2
     assert "4097 tokens" in ended.err
     assert "model.context" in ended.err
+    dry = cli("compare", "mix.yaml", "--set", "model.context=100000", "--dry-run", "--out", "o")
+    assert dry.code == 2
+    assert "100001 tokens" in dry.err and "fish: " in dry.err
+    assert "by the sizes of the files" in dry.err
+
+
+def test_train_needs_its_own_method_to_fit_only(project, cli):
+    methods = ("--set", "methods=[{static: {proportions: [1, 1]}, label: bad}, stratified]", "--dry-run")
+    assert "sum to 1" in cli("train", "mix.yaml", "--method", "bad", *methods).err
+    ended = cli("train", "mix.yaml", "--method", "stratified", *methods)
+    assert (ended.code, ended.err) == (0, "")
+
+
+def test_a_dry_run_of_a_model_that_does_not_fit_in_memory(project, cli, monkeypatch):
+    def full(*_: object) -> float:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
+
+    monkeypatch.setattr("aioli.jobs.forecast.seconds_per_step", full)
+    ended = cli("compare", "mix.yaml", "--dry-run")
+    assert (ended.code, ended.out) == (2, "")
+    assert "aioli: out of memory (DefaultCPUAllocator" in ended.err
+    assert "model.width" in ended.err
 
 
 def test_a_vocabulary_that_the_text_cannot_fill_is_reduced_with_a_message(project, cli):

@@ -1,6 +1,7 @@
 """A whole comparison, small but real: results, resuming, workers that die, interruptions."""
 
 import csv
+import errno
 import json
 import os
 import resource
@@ -56,7 +57,7 @@ def wait_for(condition, seconds: float = 30.0):
     return found
 
 
-def test_compare_then_resume_report_and_repair(project, cli):
+def test_compare_then_resume_report_and_repair(project, cli, monkeypatch):
     ended = cli("compare", "mix.yaml", "--out", "o")
     assert ended.code == 0, ended.err
     assert "illustration, not a claim" in " ".join(ended.out.split())
@@ -107,6 +108,15 @@ def test_compare_then_resume_report_and_repair(project, cli):
     assert again.code == 0
     assert results_of(out) == before
     assert (out / "report.html").exists()
+
+    def too_large(*_: object) -> None:
+        raise OSError(errno.EFBIG, "File too large")
+
+    monkeypatch.setattr("aioli.jobs.output.write_csv", too_large)
+    full = cli("report", "o")
+    assert (full.code, full.out) == (2, "")
+    assert "no room left while writing to o (File too large)" in full.err
+    assert "run `aioli report` again" in full.err and "--resume" not in full.err
 
 
 def test_train_once_from_python(project):
@@ -189,7 +199,7 @@ def test_interrupted_and_killed_then_resumed_gives_the_same_weights(project, she
 
 
 def test_a_second_process_is_refused_and_a_damaged_checkpoint_named(project, shell, cli, monkeypatch):
-    monkeypatch.setattr("aioli.sweep.lock.PATIENCE", 0.2)
+    monkeypatch.setattr("aioli.locks.PATIENCE", 0.2)
     endless = (*LONG, "--set", "train.steps=20000")
     arguments = ("train", "mix.yaml", "--method", "stratified", *endless, "--out", "o")
     with shell(*arguments) as process:
@@ -205,8 +215,9 @@ def test_a_second_process_is_refused_and_a_damaged_checkpoint_named(project, she
     checkpoint.write_bytes(checkpoint.read_bytes()[:-10])
     ended = cli(*arguments, "--resume")
     assert ended.code == 2
-    assert "1 of 1 runs failed" in ended.err
-    assert "checkpoint.pt is truncated" in ended.err
+    assert "1 of 1 run failed (--resume tries again)" in ended.err
+    assert ended.err.count("checkpoint.pt is truncated") == 1
+    assert "resume=True" not in ended.err
     assert "Traceback" not in ended.err
 
 
@@ -218,7 +229,8 @@ def test_out_of_memory_in_a_worker(project, shell):
     with shell("train", "mix.yaml", "--method", "stratified", *huge, preexec_fn=little_memory) as process:
         _, err = process.communicate(timeout=120)
     assert process.returncode == 2, err
-    assert "out of memory" in err
+    assert err.count("out of memory (") == 1
+    assert "use fewer --workers, or a smaller model.width" in err
     assert "Traceback" not in err
 
 

@@ -8,7 +8,9 @@ from rich.console import Console
 from aioli.cli import display
 from aioli.cli.display import PlainDisplay
 from aioli.cli.live import LiveDisplay
+from aioli.cli.output import warnings_of
 from aioli.sweep.local import Event
+from aioli.sweep.memory import in_log
 from aioli.sweep.spec import RunSpec
 
 SPECS = [RunSpec("stratified", "f", seed=0, label="even[s]"), RunSpec("aioli", "f", seed=0, label="aioli")]
@@ -49,7 +51,7 @@ def test_plain_lines(capsys, monkeypatch):
         "aioli seed 0: step 30 of 1000, 1 min 5 s left; birds 75% fish 25%",
         "note: aioli seed 0 retried: killed by signal 9",
         "1 of 2 finished: even[s] seed 0 in 0 s",
-        "note: aioli seed 0 failed: killed again",
+        "note: aioli seed 0 failed",
     ):
         assert line in err.splitlines()
 
@@ -78,7 +80,27 @@ def test_bars_on_a_terminal(width):
             shown.run(event)
             shown.progress.refresh()
     text = screen.getvalue()
-    for part in ("2 runs", "aioli seed 0", "even[s]", "note: aioli seed 0 failed: killed again"):
+    for part in ("2 runs", "aioli seed 0", "even[s]", "note: aioli seed 0 failed"):
         assert part in text
     if width > 100:
         assert "birds 75% fish 25%" in text
+
+
+def test_warnings_of_runs_are_told_once_for_each_label():
+    runs = [("unimax", "over the cap"), ("unimax", "over the cap"), ("aioli", "many probes"), ("even", None)]
+    results = {
+        "runs": {
+            str(i): {"label": label} | ({"warnings": [text]} if text else {})
+            for i, (label, text) in enumerate(runs)
+        }
+    }
+    assert warnings_of(results) == ["unimax: over the cap", "aioli: many probes"]
+
+
+def test_memory_that_ran_out_is_seen_in_the_log_of_a_dead_worker():
+    assert in_log(["step 1", "terminate called", "  what():  std::bad_alloc"]).startswith(
+        "out of memory (what()"
+    )
+    assert "use fewer --workers" in in_log(["libgomp: cannot allocate memory"])
+    assert in_log(["bad_alloc", *"abcde"]) is None
+    assert in_log([]) is None

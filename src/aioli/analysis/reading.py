@@ -11,6 +11,8 @@ __all__ = ["verdict", "write_reading"]
 
 FEW = 3
 """Most methods whose numbers a sentence repeats; of more it names what stands out."""
+SHORTEST = 5.0
+"""Seconds of a run below which its wall-clock time says more about the machine than about the method."""
 Summary = Mapping[str, Any]
 
 
@@ -101,11 +103,12 @@ def _evidence(method: Summary) -> str:
 
 
 def _cost(others: Sequence[Summary], baseline: str) -> str:
-    timed = [method for method in others if method["cost"].get("seconds_ratio") is not None]
+    """Wall-clock ratios, as approximations: two runs that do the same work differ by what else ran."""
+    timed = [method for method in others if _long_enough(method["cost"])]
     if len(timed) > FEW:
         ranked = sorted(timed, key=lambda method: method["cost"]["seconds_ratio"])
         ends = [f"{ratio(m['cost']['seconds_ratio'])} ({m['label']})" for m in (ranked[0], ranked[-1])]
-        return f"Wall-clock time relative to {baseline}: from {ends[0]} to {ends[1]}."
+        return f"Wall-clock time relative to {baseline}: from about {ends[0]} to about {ends[1]}."
     phrases = []
     for method in timed:
         cost = method["cost"]
@@ -118,8 +121,14 @@ def _cost(others: Sequence[Summary], baseline: str) -> str:
             if cost[key]
         ]
         inside = f" ({', '.join(extras)} a run)" if extras else ""
-        phrases.append(f"{ratio(cost['seconds_ratio'])} for {method['label']}{inside}")
+        phrases.append(f"about {ratio(cost['seconds_ratio'])} for {method['label']}{inside}")
     return f"Wall-clock time relative to {baseline}: {_join(phrases)}." if phrases else ""
+
+
+def _long_enough(cost: Mapping[str, Any]) -> bool:
+    """Whether a method's runs, and the baseline's, took long enough to be compared."""
+    relative = cost.get("seconds_ratio")
+    return relative is not None and cost["seconds"] >= SHORTEST * max(1.0, relative)
 
 
 def _seeds(results: Mapping[str, Any]) -> str:

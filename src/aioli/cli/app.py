@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import signal
 import sys
+import traceback
 from types import FrameType
 from typing import Annotated
 
@@ -20,10 +20,11 @@ from aioli.cli.report import report
 from aioli.cli.tokenize import tokenize
 from aioli.cli.train import train
 from aioli.errors import InputError
+from aioli.files import FULL
+from aioli.sweep.memory import out_of_memory
 
 __all__ = ["app", "main"]
 
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 MISTAKE = 2
 INTERRUPTED = 130
 
@@ -71,21 +72,27 @@ def _run() -> int:
         return end.code if isinstance(end.code, int) else MISTAKE
     except KeyboardInterrupt:
         return INTERRUPTED
-    except InputError as error:
-        return _say(str(error))
     except BrokenPipeError:
         return 1  # the reader of standard output, such as `head`, has gone
-    except OSError as error:
-        if error.errno not in FULL:
+    except Exception as error:
+        told = _explain(error)
+        if told is None:
             raise
-        where = f" while writing {error.filename}" if error.filename else ""
-        return _say(
-            f"the disk is full or the file too large{where} ({error.strerror}); nothing written before is "
-            "lost: free some space, then continue with --resume"
-        )
-    except MemoryError as error:
-        return _say(f"out of memory ({error or 'malloc'}): give the process more, or use smaller settings")
+        return _say(told)
     return 0
+
+
+def _explain(error: Exception) -> str | None:
+    """What the user can do about an error; None for a bug."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in FULL:
+        writer = list(traceback.walk_tb(error.__traceback__))[-1][0].f_globals["__name__"]
+        if not writer.startswith("aioli."):  # a file's error comes from aioli itself, or was explained there
+            return f"cannot write to standard output: {error.strerror}"
+        where = f" for {error.filename}" if error.filename else ""
+        return f"no room left{where} ({error.strerror}): free some space, then run the command again"
+    return out_of_memory(error)
 
 
 def _close_output(code: int) -> int:

@@ -17,7 +17,7 @@ __all__ = ["Display", "PlainDisplay", "describe_progress", "duration", "shares"]
 PERIOD = 10.0
 """Seconds between plain lines about runs that go on."""
 TOP = 4
-WARNINGS = ("failed", "retried", "redone")
+WARNINGS = ("retried", "redone")
 
 
 class Display:
@@ -52,6 +52,8 @@ class Display:
             self.done += 1
         if event.kind in WARNINGS:
             self.message(f"{name(event.spec)} {event.kind}: {event.message}")
+        if event.kind == "failed":
+            self.message(f"{name(event.spec)} failed")  # why is told once, when the others have ended
 
     def tokenizing(self, stage: str, share: float) -> None:
         raise NotImplementedError

@@ -14,7 +14,7 @@ import typer
 
 from aioli.cli.display import Display, PlainDisplay
 
-__all__ = ["print_json", "print_results", "showing"]
+__all__ = ["print_json", "print_results", "showing", "warnings_of"]
 
 
 @contextmanager
@@ -49,10 +49,27 @@ def print_json(content: Any) -> None:
 
 
 def print_results(results: dict[str, Any], out: Path, *, as_json: bool) -> None:
-    """The table and where the page is, or results.json as it was written."""
+    """The table and where the page is, or results.json as it was written; then the runs' warnings."""
     if as_json:
         print_json(results)
-        return
+    else:
+        _print_table(results, out)
+    for note in warnings_of(results):
+        typer.echo(f"note: {note}", err=True)
+
+
+def warnings_of(results: dict[str, Any]) -> list[str]:
+    """What the runs warned of, each text once for every label."""
+    return list(
+        dict.fromkeys(
+            f"{run['label']}: {text}"
+            for run in results["runs"].values()
+            for text in run.get("warnings") or ()
+        )
+    )
+
+
+def _print_table(results: dict[str, Any], out: Path) -> None:
     from rich.console import Console
 
     from aioli.report.table import print_table

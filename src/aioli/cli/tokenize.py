@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
+from typing import Annotated
+
 import typer
 
-from aioli.cli.options import AsJson, ConfigPath, DryRun, Out, Quiet, Resume, Set, Workers
+from aioli.cli.options import AsJson, ConfigPath, DryRun, Out, Quiet, Resume, Set
 
 __all__ = ["tokenize"]
+
+Workers = Annotated[
+    int | None, typer.Option("--workers", metavar="N", help="Processes; default: what the cores allow.")
+]
 
 
 def tokenize(
@@ -27,7 +34,7 @@ def tokenize(
     from aioli.jobs.names import default_out
     from aioli.jobs.run import tokenize as run
 
-    checked = load(config, overrides or [])
+    checked = load(config, overrides or [], methods=False)
     out = out or default_out(config, checked.title)
     if dry_run:
         print_forecast(checked, out, workers, as_json=as_json, data_only=True)
@@ -39,3 +46,5 @@ def tokenize(
         return
     print_data(data_table(checked, corpus))
     typer.echo(f"\ntokens: {corpus.directory}")
+    reuse = shlex.quote(f"data.tokens={corpus.directory.absolute()}")
+    typer.echo(f"use them in any output directory with: --set {reuse}")

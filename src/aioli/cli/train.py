@@ -32,7 +32,7 @@ def train(
     from aioli.jobs.names import choose_method, train_out
     from aioli.jobs.run import train as run
 
-    checked = load(config, overrides or [])
+    checked = load(config, overrides or [], methods=False)  # only the chosen one has to fit
     choice = choose_method(checked, method)
     seed = checked.seeds[0] if seed is None else seed
     out = out or train_out(config, checked.title, choice.label, seed)

@@ -10,7 +10,7 @@ import numpy as np
 
 from aioli.config import Config, MethodChoice, to_yaml
 from aioli.data.settings import TextSource
-from aioli.data.shards import Corpus
+from aioli.data.shards import Corpus, check_sequences
 from aioli.data.sources import open_source
 from aioli.errors import InputError, MixingWarning
 from aioli.jobs.names import tokens_directory
@@ -43,7 +43,8 @@ def forecast(config: Config, out: Path, workers: int | None, *, data_only: bool 
         data_only: leave out everything about runs.
 
     Raises:
-        InputError: no such files, fewer than 1 worker, or a method that does not fit.
+        InputError: no such files, fewer than 1 worker, a method that does not fit, or too few tokens for
+            the context.
     """
     check_workers(workers)
     corpus = _cached(config, out)
@@ -65,6 +66,10 @@ def forecast(config: Config, out: Path, workers: int | None, *, data_only: bool 
 def _runs(
     config: Config, corpus: Corpus | None, table: list[dict[str, Any]], workers: int | None
 ) -> dict[str, Any]:
+    if corpus:
+        check_sequences(corpus, config.model.context)
+    else:
+        _check_estimate(config, table)
     tokens = {row["name"]: row["train_tokens"] for row in table if row["role"] == "group"}
     specs = plan_specs(config, corpus.fingerprint if corpus else "")
     at_once = min(workers or default_workers(specs), len(specs))
@@ -89,6 +94,26 @@ def _runs(
             "total": max(sum(each) / at_once, max(each)),
         },
     }
+
+
+def _check_estimate(config: Config, table: list[dict[str, Any]]) -> None:
+    """Refuse a context that no sequence of some group or target would fill, by the estimated tokens."""
+    short = []
+    for row in table:
+        splits = ["train"] * (row["role"] == "group") + ["validation", "test"] * (
+            row["name"] in config.targets
+        )
+        counts = {split: row[f"{split}_tokens"] for split in splits}
+        short += [
+            f"{row['name']}: {n} {split} tokens" for split, n in counts.items() if n <= config.model.context
+        ]
+    if short:
+        raise InputError(
+            f"a context of {config.model.context} needs at least {config.model.context + 1} tokens in every "
+            "group's training split and every target's validation and test splits; by the sizes of the files "
+            f"there are about {'; '.join(short)}. Add text or lower model.context; `aioli tokenize` measures "
+            "the tokens"
+        )
 
 
 def _sequences(config: Config) -> int:

@@ -39,8 +39,15 @@ def choose_method(config: Config, method: str | None) -> MethodChoice:
     """The config's entry of that label or name (None: its first), or any method with its defaults.
 
     Raises:
-        InputError: an unknown method, or a name that the config has several times.
+        InputError: an unknown method, one that does not fit the run, or a name that the config has several
+            times.
     """
+    choice = _find_method(config, method)
+    check_method(config, choice)
+    return choice
+
+
+def _find_method(config: Config, method: str | None) -> MethodChoice:
     if method is None:
         return config.methods[0]
     for choice in config.methods:
@@ -50,6 +57,4 @@ def choose_method(config: Config, method: str | None) -> MethodChoice:
     if len(named) > 1:
         labels = ", ".join(repr(choice.label) for choice in named)
         raise InputError(f"the config has {method!r} {len(named)} times: name one by its label: {labels}")
-    choice = named[0] if named else MethodChoice(method)
-    check_method(config, choice)
-    return choice
+    return named[0] if named else MethodChoice(method)

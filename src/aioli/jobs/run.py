@@ -12,7 +12,7 @@ from aioli.config import Config, load
 from aioli.data.shards import Corpus
 from aioli.demo import corpus as demo_corpus
 from aioli.errors import InputError
-from aioli.files import replace_file
+from aioli.files import replace_file, write_errors_explained
 from aioli.jobs.names import TOKENS, Source, choose_method, default_out, train_out
 from aioli.jobs.output import Plan, write_results
 from aioli.jobs.runs import carry_out, tokenized
@@ -35,11 +35,13 @@ def tokenize(
 ) -> Corpus:
     """Tokenise a config's data into `out`/data (or `data.tokens`) and return the corpus.
 
+    What is tokenised there already, of unchanged texts and settings, is opened and not made again.
+
     Raises:
         InputError: a wrong config, unusable data, or an output directory that is used or busy.
     """
-    checked = _checked(config, overrides)
-    with Store(_out(config, checked, out), resume=resume) as store:
+    checked = _checked(config, overrides, methods=False)
+    with Store(_out(config, checked, out), resume=resume, ignore=(TOKENS,)) as store:
         return tokenized(checked, store, watch, workers)
 
 
@@ -67,7 +69,7 @@ def train(
         InputError: a wrong config, unusable data, an output directory that is used or busy, or a run
             that failed (`RunsFailed`).
     """
-    checked = _checked(config, overrides)
+    checked = _checked(config, overrides, methods=False)
     choice = choose_method(checked, method)
     seed = checked.seeds[0] if seed is None else seed
     if seed < 0:
@@ -116,9 +118,10 @@ def demo(
     """Build the embedded corpus and its config in `out`, and compare; returns as `compare` does."""
     with Store(Path(out), resume=resume) as store:
         watch.message("building the demo corpus from installed packages")
-        demo_corpus.build(store.out / "corpus")
-        text = files("aioli.demo").joinpath("config.yaml").read_text(encoding="utf-8")
-        replace_file(store.out / "config.yaml", text)
+        with write_errors_explained(store.out, "free some space, then continue with --resume"):
+            demo_corpus.build(store.out / "corpus")
+            text = files("aioli.demo").joinpath("config.yaml").read_text(encoding="utf-8")
+            replace_file(store.out / "config.yaml", text)
         checked = load(store.out / "config.yaml", overrides)
         return carry_out(checked, store, workers, watch)
 
@@ -145,12 +148,13 @@ def report(out: Path | str) -> dict[str, Any]:
             corpus = Corpus.open(plan.corpus)
         except InputError:
             corpus = None  # moved or deleted: the table of data is left empty
-        return write_results(store.out, plan.config, results, unfinished, corpus)
+        with write_errors_explained(store.out, "free some space, then run `aioli report` again"):
+            return write_results(store.out, plan.config, results, unfinished, corpus)
 
 
-def _checked(config: Source, overrides: Iterable[str]) -> Config:
+def _checked(config: Source, overrides: Iterable[str], *, methods: bool = True) -> Config:
     if not isinstance(config, Config):
-        return load(config, overrides)
+        return load(config, overrides, methods=methods)
     if list(overrides):
         raise InputError("overrides apply to a config file or a mapping, not to a loaded Config")
     return config

@@ -9,6 +9,7 @@ from aioli.config import Config
 from aioli.data.shards import Corpus, check_sequences
 from aioli.data.tokenize import tokenize
 from aioli.errors import InputError
+from aioli.files import write_errors_explained
 from aioli.jobs.extend import check_corpus, check_plan, found_plan
 from aioli.jobs.names import tokens_directory
 from aioli.jobs.output import write_plan, write_results
@@ -20,6 +21,8 @@ from aioli.sweep.store import Store
 
 __all__ = ["RunsFailed", "carry_out", "check_workers", "plan_specs", "tokenized"]
 
+KEPT = "finished runs and checkpoints are kept; free some space, then continue with --resume"
+
 
 class RunsFailed(InputError):
     """Some runs failed; `results` compares the finished ones (None when there are none)."""
@@ -29,9 +32,13 @@ class RunsFailed(InputError):
         for failure in failures:
             reasons.setdefault(failure.message, []).append(f"{failure.spec.label} seed {failure.spec.seed}")
         told = [f"{', '.join(names)}: {message}" for message, names in reasons.items()]
+        kept = "the others are kept; " if len(failures) < runs else ""
         super().__init__(
             "\n  ".join(
-                [f"{len(failures)} of {runs} runs failed (the others are kept; --resume tries again):", *told]
+                [
+                    f"{len(failures)} of {runs} run{'s' * (runs > 1)} failed ({kept}--resume tries again):",
+                    *told,
+                ]
             )
         )
         self.results = results
@@ -94,13 +101,16 @@ def carry_out(config: Config, store: Store, workers: int | None, watch: Watch) -
     check_workers(workers)
     check_plan(found_plan(store.out), config)
     corpus = tokenized(config, store, watch)
-    sweep = _Sweep(config, store, corpus, watch)
-    try:
-        outcome = local.run(sweep.specs, corpus.directory, store, workers=workers, on_event=sweep.on_event)
-    except KeyboardInterrupt:
-        sweep.write()
-        raise
-    results = sweep.write(outcome.failures)
+    with write_errors_explained(store.out, KEPT):
+        sweep = _Sweep(config, store, corpus, watch)
+        try:
+            outcome = local.run(
+                sweep.specs, corpus.directory, store, workers=workers, on_event=sweep.on_event
+            )
+        except KeyboardInterrupt:
+            sweep.write()
+            raise
+        results = sweep.write(outcome.failures)
     if outcome.failures:
         raise RunsFailed(outcome.failures, len(sweep.specs), results)
     assert results is not None

@@ -18,6 +18,7 @@ from typing import IO, Any, NamedTuple
 
 from aioli.errors import InputError
 from aioli.sweep.gpus import VISIBLE, gpus_for
+from aioli.sweep.memory import ADVICE, in_log
 from aioli.sweep.spec import RunSpec
 from aioli.sweep.store import Store
 
@@ -257,14 +258,10 @@ class _Pool:
         if job.error:
             return job.error["error"]
         if code == -signal.SIGKILL:
-            return (
-                "the worker was killed by signal 9, most likely for want of memory: use fewer --workers, or "
-                "a smaller model.width, model.layers, model.context or train.batch"
-            )
+            return f"the worker was killed by signal 9, most likely for want of memory: {ADVICE}"
+        lines = job.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        told = in_log(lines)
+        if told:
+            return told
         reason = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-        return f"the worker failed ({reason}): {_last_line(job.log)}; see {job.log}"
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+        return f"the worker failed ({reason}): {lines[-1] if lines else 'it said nothing'}; see {job.log}"

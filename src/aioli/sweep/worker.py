@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from aioli.errors import InputError
+from aioli.sweep.memory import out_of_memory
 from aioli.sweep.store import read_spec
 
 __all__ = ["main"]
@@ -56,16 +57,9 @@ def _stop_on_signal(stopping: threading.Event) -> None:
 def _explain(error: BaseException) -> tuple[str, str] | None:
     """(kind, message) of an error that the user can mend, else None."""
     if isinstance(error, InputError):
-        return "input", str(error)
-    out_of_memory = isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError | ImportError | OSError)
-        and any(sign in str(error).lower() for sign in ("out of memory", "allocate memory", "map segment"))
-    )
-    return (
-        ("memory", f"out of memory: {str(error).splitlines()[0] if str(error) else 'malloc'}")
-        if (out_of_memory)
-        else None
-    )
+        return "input", str(error).replace(" (resume=True)", "")  # of Python, not of the command line
+    told = out_of_memory(error)
+    return ("memory", told) if told else None
 
 
 def main(arguments: list[str]) -> int:
