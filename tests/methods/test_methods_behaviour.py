@@ -245,6 +245,16 @@ def test_aioli_gets_most_of_what_the_best_static_mixture_gains(gap, eta, detrend
     assert np.argmax(mixer.drawn) == np.argmax(world.optimum())
 
 
+@pytest.mark.parametrize("eta", [0.2, 1.0, 4.0])
+def test_greedy_rounds_are_short_sighted_when_groups_learn_at_different_rates(eta):
+    """A known weakness, kept in view: with rates 1, 3 and 9 the fastest group takes the first rounds."""
+    problem = three(4000)
+    world = DecayWorld(problem, 64, np.ones(3), np.full(3, 2.0), np.array([1.0, 3.0, 9.0]))
+    method = zoo.aioli(eta=eta, focus=0.6, sweeps=1, probe_steps=4)
+    run(Mixer(method, problem), world)
+    assert world.losses().mean() > world.loss_of(problem.uniform) > world.loss_of(world.optimum())
+
+
 def test_objective_weighs_the_targets():
     """For the worst target only the worst target's row counts."""
     matrix = np.array([[0.3, 0.0, 0.0], [0.0, 0.3, 0.0], [0.0, 0.0, 0.3]])

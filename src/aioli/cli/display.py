@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ TOP = 4
 WARNINGS = ("retried", "redone")
 
 
-class Display:
+class Display(ABC):
     """The base of both displays: counts runs; subclasses show them."""
 
     def __init__(self) -> None:
@@ -39,6 +40,7 @@ class Display:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @abstractmethod
     def close(self) -> None:
         """Leave the terminal clean; may be called twice."""
 
@@ -55,11 +57,11 @@ class Display:
         if event.kind == "failed":
             self.message(f"{name(event.spec)} failed")  # why is told once, when the others have ended
 
-    def tokenizing(self, stage: str, share: float) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def tokenizing(self, stage: str, share: float) -> None: ...
 
-    def message(self, text: str) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def message(self, text: str) -> None: ...
 
 
 class PlainDisplay(Display):
@@ -71,6 +73,9 @@ class PlainDisplay(Display):
         self.latest: dict[str, str] = {}
         self.spoke = time.monotonic()
         self.stages: set[str] = set()
+
+    def close(self) -> None:
+        """Lines leave nothing to clean."""
 
     def planned(self, specs: Sequence[RunSpec], groups: Sequence[str]) -> None:
         super().planned(specs, groups)

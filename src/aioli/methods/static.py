@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -22,13 +23,13 @@ class FixedState(NamedTuple):
     step: int
 
 
-class _Fixed:
+class _Fixed(ABC):
     """One segment of all the steps, measuring nothing; subclasses say which mixture."""
 
     needs: frozenset[Signal] = frozenset()
 
-    def mixture(self, problem: Problem) -> Array:
-        raise NotImplementedError
+    @abstractmethod
+    def mixture(self, problem: Problem) -> Array: ...
 
     def init(self, problem: Problem) -> FixedState:
         self.mixture(problem)

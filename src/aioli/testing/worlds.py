@@ -6,6 +6,7 @@ conformance suite and the methods' own tests run on.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -19,7 +20,7 @@ __all__ = ["DecayWorld", "LinearWorld", "World", "run"]
 
 
 @dataclass
-class World:
+class World(ABC):
     """Target losses as a function of how many sequences of each group were trained.
 
     Attributes:
@@ -37,9 +38,9 @@ class World:
         self.trained = np.zeros(self.problem.m)
         self.owed = np.zeros(self.problem.m)
 
+    @abstractmethod
     def losses(self) -> Array:
         """[n] losses of the targets now."""
-        raise NotImplementedError
 
     def draw(self, proportions: Array) -> Array:
         """Train one step: whole sequences [m], nearest to the proportions over time."""
