@@ -56,8 +56,8 @@ def test_loop_mistakes_are_refused():
     for values, message in (
         ({}, "missing: train_loss"),
         ({Signal.TRAIN_LOSS: [1.0, 2.0], Signal.VALIDATION_LOSS: [1, 2]}, "not asked for: validation_loss"),
-        ({"loss": [1.0, 2.0]}, "unknown signal loss; a loop can measure: train_loss"),
-        ({Signal.TRAIN_LOSS: [1.0]}, "needs 2 numbers"),
+        ({"loss": [1.0, 2.0]}, "unknown signal 'loss'; "),
+        ({Signal.TRAIN_LOSS: [1.0]}, "train_loss needs 2 groups"),
         ({Signal.TRAIN_LOSS: [1.0, np.nan]}, "train_loss of 'b' is nan at step 1"),
     ):
         with pytest.raises(InputError, match=message):

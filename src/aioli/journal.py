@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from aioli.errors import InputError
-from aioli.protocol import Array, Observation, Problem, Request, Signal
+from aioli.protocol import Array, Constraints, Observation, Problem, Request
 from aioli.state import checksum
 
 __all__ = ["Journal", "JournalWriter", "Record"]
@@ -37,11 +37,14 @@ class Record(NamedTuple):
 def _numbers(values: Array | None) -> list[Any] | None:
     if values is None:
         return None
-    return [None if v != v else v for v in np.asarray(values, dtype=np.float64).tolist()]
+    array = np.asarray(values, dtype=np.float64)
+    plain = array.astype(object)
+    plain[np.isnan(array)] = None
+    return plain.tolist()
 
 
 def _array(values: list[Any] | None) -> Array | None:
-    return None if values is None else np.array([np.nan if v is None else v for v in values], np.float64)
+    return None if values is None else np.array(values, np.float64)  # None reads as NaN
 
 
 def to_json(record: Record) -> dict[str, Any]:
@@ -68,17 +71,22 @@ def from_json(line: dict[str, Any]) -> Record:
     rate = seen["learning_rate"]
     proportions, drawn = _array(request["proportions"]), _array(seen["drawn"])
     assert proportions is not None and drawn is not None
-    values = {Signal(name): _array(v) for name, v in seen["values"].items()}
+    values = {name: _array(v) for name, v in seen["values"].items()}
     return Record(
         Request(
             proportions,
             request["steps"],
-            frozenset(Signal(s) for s in request["observe"]),
+            frozenset(request["observe"]),
             request["phase"],
             _array(request["loss_weights"]),
         ),
         Observation(seen["step"], drawn, values, float("nan") if rate is None else rate),  # type: ignore[arg-type]
     )
+
+
+def _problem(saved: dict[str, Any]) -> Problem:
+    constraints = Constraints(**saved.pop("constraints", {}))
+    return Problem(**saved, constraints=constraints)
 
 
 @dataclass(frozen=True)
@@ -112,7 +120,7 @@ class Journal:
                 records.append(from_json(line))
         if header is None:
             raise InputError(f"the journal {path} is empty; nothing was recorded")
-        return cls(Problem(**header["problem"]), header["method"], tuple(records))
+        return cls(_problem(header["problem"]), header["method"], tuple(records))
 
 
 def _parse(path: Path, number: int, text: bytes, crc: str) -> tuple[dict[str, Any], str]:

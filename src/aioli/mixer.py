@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike
 
 from aioli.errors import InputError
 from aioli.journal import Journal, JournalWriter, Record
-from aioli.protocol import Array, Method, Observation, Problem, Request, Signal, read_only
+from aioli.protocol import Array, Method, Observation, Problem, Request, read_only
+from aioli.signals import find_signal, signal_names, signal_shape
 from aioli.state import decode, encode, seal, unseal
 
 __all__ = ["Mixer", "replay"]
@@ -104,7 +105,7 @@ class Mixer:
         self.step += 1
         self.drawn = self.drawn + counts
 
-    def tell(self, values: Mapping[Signal, ArrayLike], learning_rate: float = float("nan")) -> None:
+    def tell(self, values: Mapping[str, ArrayLike], learning_rate: float = float("nan")) -> None:
         """End the segment with what was measured, journal it, and let the method update its state.
 
         Raises:
@@ -208,8 +209,8 @@ def check_request(problem: Problem, request: Request, step: int) -> Request:
         wrong = f"a positive proportion for a group without data: {p.tolist()}"
     elif request.loss_weights is not None and not _are_weights(request.loss_weights, problem.m):
         wrong = f"loss weights that are not {problem.m} numbers >= 0: {request.loss_weights}"
-    elif not isinstance(request.observe, frozenset) or not request.observe <= set(Signal):
-        wrong = f"observe={request.observe!r}, which is not a frozenset of Signal"
+    elif not isinstance(request.observe, frozenset) or not request.observe <= set(signal_names()):
+        wrong = f"observe={request.observe!r}, which is not a frozenset of known signals"
     elif not 0 <= request.steps <= problem.total_steps - step:
         wrong = f"{request.steps} steps with {problem.total_steps - step} left"
     if wrong:
@@ -223,38 +224,41 @@ def _are_weights(weights: ArrayLike, m: int) -> bool:
 
 
 def check_values(
-    problem: Problem, request: Request, drawn: Array, values: Mapping[Signal, ArrayLike], step: int
-) -> dict[Signal, Array]:
+    problem: Problem, request: Request, drawn: Array, values: Mapping[str, ArrayLike], step: int
+) -> dict[str, Array]:
     """Hold the loop to its side: every requested signal, of the right shape, finite where measured."""
-    unknown = sorted(str(name) for name in values if name not in set(Signal))
-    if unknown:
-        known = ", ".join(Signal)
-        raise InputError(f"unknown signal {', '.join(unknown)}; a loop can measure: {known}")
-    given = {Signal(name): read_only(np.array(value, dtype=np.float64)) for name, value in values.items()}
+    for name in values:
+        find_signal(name)
+    given = {str(name): read_only(np.array(value, dtype=np.float64)) for name, value in values.items()}
     missing = sorted(request.observe - set(given))
     unasked = sorted(set(given) - request.observe)
     if missing or unasked:
-        raise InputError(
-            f"the request asked for {sorted(request.observe) or 'nothing'}; "
-            + "; ".join(
-                part
-                for part in (
-                    f"missing: {', '.join(missing)}" if missing else "",
-                    f"not asked for: {', '.join(unasked)}" if unasked else "",
-                )
-                if part
-            )
+        parts = (
+            f"missing: {', '.join(missing)}" if missing else "",
+            f"not asked for: {', '.join(unasked)}" if unasked else "",
         )
-    for signal, array in given.items():
-        names = problem.groups if signal is Signal.TRAIN_LOSS else problem.targets
-        if array.shape != (len(names),):
-            raise InputError(f"{signal} needs {len(names)} numbers, got shape {array.shape}")
-        optional = drawn == 0 if signal is Signal.TRAIN_LOSS else np.zeros(len(names), dtype=bool)
-        bad = ~np.isfinite(array) & ~optional
-        if bad.any():
-            name = names[int(np.nonzero(bad)[0][0])]
-            raise InputError(
-                f"{signal} of {name!r} is {array[bad][0]} at step {step}; "
-                "has training diverged (lower the learning rate)?"
-            )
+        told = "; ".join(part for part in parts if part)
+        raise InputError(f"the request asked for {sorted(request.observe) or 'nothing'}; {told}")
+    for name, array in given.items():
+        _check_value(problem, name, array, drawn, step)
     return given
+
+
+def _check_value(problem: Problem, name: str, array: Array, drawn: Array, step: int) -> None:
+    """The right shape; NaN only for groups that were not drawn, in a peek for any group."""
+    axes, shape = find_signal(name).axes, signal_shape(name, problem)
+    if array.shape != shape:
+        kinds = " x ".join(f"{size} {axis}s" for size, axis in zip(shape, axes, strict=True))
+        raise InputError(f"{name} needs {kinds}, got shape {array.shape}")
+    optional = np.isnan(array) & (drawn == 0) if axes and axes[-1] == "group" else np.zeros(shape, dtype=bool)
+    bad = ~np.isfinite(array) & ~optional
+    if bad.any():
+        where = np.argwhere(bad)[0]
+        names = [
+            (problem.groups if axis == "group" else problem.targets)[index]
+            for axis, index in zip(axes, where, strict=True)
+        ]
+        raise InputError(
+            f"{name} of {' / '.join(map(repr, names)) or 'the run'} is {array[bad][0]} at step {step}; "
+            "has training diverged (lower the learning rate)?"
+        )

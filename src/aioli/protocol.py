@@ -9,7 +9,7 @@ are numpy float64, and every matrix has the axes [target, group]. NaN means "not
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
@@ -22,6 +22,7 @@ from aioli.errors import InputError
 __all__ = [
     "Array",
     "Citation",
+    "Constraints",
     "Estimator",
     "Law",
     "Method",
@@ -44,14 +45,53 @@ def read_only(array: Array) -> Array:
 
 
 class Signal(StrEnum):
-    """What a loop can be asked to measure in a segment; shapes for m groups and n targets."""
+    """What a loop can be asked to measure in a segment; shapes for m groups and n targets.
+
+    What is measured on batches is the mean over the segment's batches, or over the batch due next when
+    the segment has 0 steps (a peek: that batch is trained on afterwards). Packages add signals of their
+    own, named by plain strings (`aioli.signals`).
+    """
 
     TRAIN_LOSS = "train_loss"
     """[m] mean loss on the segment's own training tokens; NaN for a group that was not drawn."""
+    EXCESS_LOSS = "excess_loss"
+    """[m] mean over the batches' tokens of max(loss - reference loss, 0), clipped token by token, so it
+    does not follow from group means; NaN for a group that was not drawn."""
+    REFERENCE_LOSS = "reference_loss"
+    """[m] mean loss of a frozen reference model on the same tokens; NaN for a group that was not drawn."""
     VALIDATION_LOSS = "validation_loss"
     """[n] mean loss on held-out tokens of each target, at the end of the segment."""
     VALIDATION_ERROR = "validation_error"
     """[n] standard error of the paired change of VALIDATION_LOSS since the previous measurement."""
+    GRADIENT_ALIGNMENT = "gradient_alignment"
+    """[n, m] inner product of target i's held-out gradient with group j's gradient on the batches."""
+    GRADIENT_NORM = "gradient_norm"
+    """[m] norm of group j's gradient on the batches; NaN for a group that was not drawn."""
+    GRADIENT_VARIANCE = "gradient_variance"
+    """[m] trace of the covariance of the per-sequence gradients of group j, on sequences due next."""
+    DIRECTIONAL = "directional"
+    """[m] fall of the weighted target loss for a small step along group j's gradient, preconditioned by
+    the optimiser: <v, gradient of group j> with v the preconditioned held-out gradient."""
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """What every mixture of a run must keep to, whatever the method; see `aioli.constraints`.
+
+    Attributes:
+        max_repeats: passes over a group's tokens in the whole run at most; one number for all groups,
+            or by name (groups not named are free).
+        floors: least proportion, one number or by name. fixed: proportion to hold, by name.
+        max_change: largest change of any proportion from one training mixture to the next.
+    """
+
+    max_repeats: float | Mapping[str, float] | None = None
+    floors: float | Mapping[str, float] | None = None
+    fixed: Mapping[str, float] | None = None
+    max_change: float | None = None
+
+    def __bool__(self) -> bool:
+        return self != Constraints()
 
 
 @dataclass(frozen=True)
@@ -68,6 +108,8 @@ class Problem:
         warmup_steps: steps of learning-rate warm-up; measuring methods wait for its end.
         objective: name of the objective (`aioli.objectives`).
         target_weights: [n] non-negative weights of the targets, or None for equal ones.
+        reference_losses: [n] losses in nats per token that an excess is measured from, or None.
+        constraints: what every mixture must keep to.
         seed: seed of the method's own randomness (the order of probes).
 
     Raises:
@@ -82,6 +124,8 @@ class Problem:
     warmup_steps: int = 0
     objective: str = "mean_loss"
     target_weights: tuple[float, ...] | None = None
+    reference_losses: tuple[float, ...] | None = None
+    constraints: Constraints = field(default_factory=Constraints)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -112,6 +156,14 @@ class Problem:
             if not np.isfinite(weights).all() or weights.min() < 0 or weights.sum() == 0:
                 raise InputError(f"target_weights must be >= 0 and not all zero, got {weights.tolist()}")
             object.__setattr__(self, "target_weights", tuple(weights.tolist()))
+        if self.reference_losses is not None:
+            losses = np.asarray(self.reference_losses, dtype=np.float64)
+            if losses.shape != (len(self.targets),) or not np.isfinite(losses).all():
+                raise InputError(
+                    f"reference_losses needs one finite number a target ({len(self.targets)}), "
+                    f"got {losses.tolist()}"
+                )
+            object.__setattr__(self, "reference_losses", tuple(losses.tolist()))
 
     @property
     def m(self) -> int:
@@ -147,13 +199,16 @@ class Problem:
 class Request(NamedTuple):
     """What a method wants next: train `steps` steps on `proportions`, then report `observe`.
 
-    A request of 0 steps measures without moving. `phase` names the part of the method's plan
-    ("train", "probe", "measure", "warmup", "prior"), for logs and accounts only.
+    A request of 0 steps measures without moving; what it measures on batches, it measures on the batch
+    that a segment on these proportions would train next. `loss_weights` [m] make a step minimise
+    sum_j w_j x (mean loss of group j in the batch) instead of the batch's mean loss. `phase`
+    names the part of the method's plan ("train", "probe", "measure", "warmup", "prior"), for logs and
+    accounts only.
     """
 
     proportions: Array
     steps: int
-    observe: frozenset[Signal] = frozenset()
+    observe: frozenset[str] = frozenset()
     phase: str = "train"
     loss_weights: Array | None = None
 
@@ -167,7 +222,7 @@ class Observation(NamedTuple):
 
     step: int
     drawn: Array
-    values: Mapping[Signal, Array]
+    values: Mapping[str, Array]
     learning_rate: float = float("nan")
 
 
@@ -183,7 +238,7 @@ class Method(Protocol[S]):
     """
 
     @property
-    def needs(self) -> frozenset[Signal]: ...
+    def needs(self) -> frozenset[str]: ...
 
     def init(self, problem: Problem) -> S: ...
 
@@ -212,7 +267,7 @@ class Estimator(Protocol[S]):
     waits: ClassVar[bool]
 
     @property
-    def needs(self) -> frozenset[Signal]: ...
+    def needs(self) -> frozenset[str]: ...
 
     def least_round(self, problem: Problem) -> int: ...
 

@@ -42,7 +42,7 @@ class ExcessOverTarget:
     waits: ClassVar[bool] = False
 
     @property
-    def needs(self) -> frozenset[Signal]:
+    def needs(self) -> frozenset[str]:
         return frozenset({Signal.VALIDATION_LOSS})
 
     def least_round(self, problem: Problem) -> int:

@@ -57,7 +57,7 @@ class Graph:
             raise InputError(f"window must be at least 1 round, got {self.window}")
 
     @property
-    def needs(self) -> frozenset[Signal]:
+    def needs(self) -> frozenset[str]:
         return frozenset({Signal.VALIDATION_LOSS})
 
     def least_round(self, problem: Problem) -> int:

@@ -80,7 +80,7 @@ class Probes:
             raise InputError("diagonal and detrend exclude each other: a diagonal has no row to centre")
 
     @property
-    def needs(self) -> frozenset[Signal]:
+    def needs(self) -> frozenset[str]:
         return frozenset({Signal.VALIDATION_LOSS})
 
     def least_round(self, problem: Problem) -> int:

@@ -81,17 +81,17 @@ class Meter:
         self, groups: int, evaluator: Evaluator | None = None, device: torch.device | str = "cpu"
     ) -> None:
         self.evaluator = evaluator
-        self._observe: frozenset[Signal] = frozenset()
+        self._observe: frozenset[str] = frozenset()
         self._steps = 0
         self._open = self._restored = False
         self._losses = GroupLosses(groups, device)
 
     @property
-    def available(self) -> frozenset[Signal]:
+    def available(self) -> frozenset[str]:
         """The signals that this meter can measure."""
         return frozenset({Signal.TRAIN_LOSS}) | (VALIDATION if self.evaluator else frozenset())
 
-    def begin(self, observe: Iterable[Signal]) -> Meter:
+    def begin(self, observe: Iterable[str]) -> Meter:
         """Open a segment that measures `observe`; after `load_state_dict`, continue the one that was open.
 
         Raises:
@@ -111,7 +111,7 @@ class Meter:
         if Signal.TRAIN_LOSS in self._observe:
             self._losses.add(batch.group, losses)
 
-    def finish(self) -> dict[Signal, Array]:
+    def finish(self) -> dict[str, Array]:
         """Close the segment: one array for each signal asked for, as `Mixer.tell` takes them."""
         values = {}
         if Signal.TRAIN_LOSS in self._observe:
@@ -144,7 +144,7 @@ class Meter:
         self._open, self._steps, self._restored = saved["open"], saved["steps"], True
 
 
-def check_signals(needs: Iterable[Signal], available: Iterable[Signal]) -> None:
+def check_signals(needs: Iterable[str], available: Iterable[str]) -> None:
     """Make sure, before step 0, that a loop can measure what a method needs.
 
     Raises:

@@ -10,7 +10,7 @@ import numpy as np
 
 from aioli.errors import InputError
 from aioli.objectives import get_objective
-from aioli.protocol import Array, Estimator, Law, Observation, Problem, Request, Signal, Solver
+from aioli.protocol import Array, Estimator, Law, Observation, Problem, Request, Solver
 from aioli.simplex import as_proportions
 
 __all__ = ["Lmo", "LmoState"]
@@ -82,7 +82,7 @@ class Lmo:
             get_objective(self.objective)
 
     @property
-    def needs(self) -> frozenset[Signal]:
+    def needs(self) -> frozenset[str]:
         return self.estimator.needs
 
     def init(self, problem: Problem) -> LmoState:

@@ -66,7 +66,7 @@ class Matched:
         get_objective(self.objective or "mean_loss", self.tau)
 
     @property
-    def needs(self) -> frozenset[Signal]:
+    def needs(self) -> frozenset[str]:
         return frozenset({Signal.TRAIN_LOSS})
 
     def init(self, problem: Problem) -> MatchedState:

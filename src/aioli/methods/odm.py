@@ -56,7 +56,7 @@ class Odm:
             raise InputError(f"warmup_steps must be at least 0, got {self.warmup_steps}")
 
     @property
-    def needs(self) -> frozenset[Signal]:
+    def needs(self) -> frozenset[str]:
         return frozenset({Signal.TRAIN_LOSS})
 
     def init(self, problem: Problem) -> OdmState:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, get_type_hints
-
-from pydantic import TypeAdapter, ValidationError
+from typing import Any
 
 from aioli.errors import InputError, nearest
+from aioli.methods.construct import construct, kind_of, name_and_parameters
+from aioli.methods.parts import build_part
 from aioli.methods.zoo import METHODS, Entry
-from aioli.protocol import Citation, Method, Problem
+from aioli.protocol import Citation, Estimator, Law, Method, Problem, Solver
 
-__all__ = ["MethodInfo", "build", "complete", "describe", "example", "names"]
+__all__ = ["MethodInfo", "build", "build_value", "complete", "describe", "example", "names"]
 
 ENTRY_POINTS = "aioli.methods"
 
@@ -73,50 +73,35 @@ def _entry(name: str) -> Entry:
     raise InputError(f"unknown method {name!r}; {nearest(name, names())}")
 
 
-def build(name: str, parameters: dict[str, Any] | None = None) -> Method[Any]:
+def build(name: str, parameters: Mapping[str, Any] | None = None) -> Method[Any]:
     """Construct a method by name from plain values (as read from YAML or JSON).
+
+    Where a parameter is itself a law, an estimator, a solver or a method, its value is a name or
+    `{name: {parameter: value}}`.
 
     Raises:
         InputError: an unknown method or parameter (naming the nearest), a missing or a wrong value.
     """
-    entry, parameters = _entry(name), parameters or {}
-    known = inspect.signature(entry.build).parameters
-    for key in parameters:
-        if key not in known:
-            hint = nearest(key, known) if known else "it has none"
-            raise InputError(f"method {name!r} has no parameter {key!r}; {hint}")
-    missing = [key for key, p in known.items() if p.default is p.empty and key not in parameters]
-    if missing:
-        raise InputError(f"method {name!r} needs {', '.join(missing)}")
-    values = {
-        key: _checked(name, known[key], value, _hints(entry.build)) for key, value in parameters.items()
-    }
-    try:
-        return entry.build(**values)
-    except InputError as error:
-        raise InputError(f"method {name!r}: {error}") from None
+    return construct(f"method {name!r}", _entry(name).build, parameters or {}, RESOLVERS)
 
 
-def _hints(build: Callable[..., Any]) -> dict[str, Any]:
-    """Types of a constructor's parameters: a function, one with other defaults, or a class."""
-    if isinstance(build, partial):
-        return _hints(build.func)
-    return get_type_hints(build.__init__ if isinstance(build, type) else build)
+def build_value(value: Any) -> Method[Any]:
+    """A method from its name or `{name: {parameter: value}}`; one that is built already passes through.
+
+    Raises:
+        InputError: as `build`.
+    """
+    if not isinstance(value, str | Mapping):
+        return value
+    return build(*name_and_parameters("a method", value))
 
 
-def _checked(name: str, parameter: inspect.Parameter, value: Any, hints: dict[str, Any]) -> Any:
-    """The value as its parameter's type, converted from plain YAML or JSON where that loses nothing."""
-    try:
-        return TypeAdapter(hints.get(parameter.name, Any)).validate_python(value)
-    except ValidationError:
-        kind = _kind(parameter)
-        if kind.startswith("Proportions"):
-            kind = "a list of numbers or a mapping from groups to numbers"
-        raise InputError(f"method {name!r}: {parameter.name} must be {kind}, got {value!r}") from None
-
-
-def _kind(parameter: inspect.Parameter) -> str:
-    return inspect.formatannotation(parameter.annotation).strip("'")
+RESOLVERS = {
+    Law: partial(build_part, "law"),
+    Estimator: partial(build_part, "estimator"),
+    Solver: partial(build_part, "solver"),
+    Method: build_value,
+}
 
 
 def complete(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -136,7 +121,7 @@ def describe(name: str) -> MethodInfo:
     parameters = tuple(
         (
             key,
-            inspect.formatannotation(p.annotation).strip("'"),
+            kind_of(p),
             None if p.default is p.empty else repr(p.default),
         )
         for key, p in inspect.signature(entry.build).parameters.items()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aioli.errors import InputError, MixingWarning
-from aioli.protocol import Array, Observation, Problem, Request, Signal
+from aioli.protocol import Array, Observation, Problem, Request
 from aioli.simplex import as_proportions, normalise, softmax
 
 __all__ = ["FixedState", "Static", "Stratified", "Temperature", "UniMax", "unimax"]
@@ -26,7 +26,7 @@ class FixedState(NamedTuple):
 class _Fixed(ABC):
     """One segment of all the steps, measuring nothing; subclasses say which mixture."""
 
-    needs: frozenset[Signal] = frozenset()
+    needs: frozenset[str] = frozenset()
 
     @abstractmethod
     def mixture(self, problem: Problem) -> Array: ...

@@ -49,9 +49,9 @@ class World(ABC):
         self.trained = self.trained + drawn
         return drawn
 
-    def measure(self, observe: frozenset[Signal], drawn: Array) -> dict[Signal, Array]:
+    def measure(self, observe: frozenset[str], drawn: Array) -> dict[str, Array]:
         losses = self.losses()
-        values = {
+        values: dict[str, Array] = {
             Signal.VALIDATION_LOSS: losses,
             Signal.VALIDATION_ERROR: np.zeros(self.problem.n),
         }

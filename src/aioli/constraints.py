@@ -1,0 +1,1 @@
+"""Caps, floors, fixed proportions and budgets left; exact projections onto them."""

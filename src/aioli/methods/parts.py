@@ -1,0 +1,80 @@
+"""Laws, estimators and solvers by name: ours, and those that installed packages add.
+
+Entry point groups `aioli.laws`, `aioli.estimators` and `aioli.solvers`; each entry is the part's class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Literal
+
+from aioli.errors import InputError, nearest
+from aioli.estimators import ExcessOverTarget, Graph, Probes
+from aioli.laws import Linear
+from aioli.methods.construct import construct, name_and_parameters
+from aioli.solvers import ExponentiatedGradient
+
+__all__ = ["PARTS", "build_part", "part_names"]
+
+Kind = Literal["law", "estimator", "solver"]
+
+PARTS: dict[Kind, dict[str, Callable[..., Any]]] = {
+    "law": {"linear": Linear},
+    "estimator": {
+        "probes": Probes,
+        "graph": Graph,
+        "excess_over_target": ExcessOverTarget,
+    },
+    "solver": {
+        "exponentiated_gradient": ExponentiatedGradient,
+    },
+}
+
+
+@cache
+def _points(kind: Kind) -> dict[str, EntryPoint]:
+    points = {}
+    for point in entry_points(group=f"aioli.{kind}s"):
+        if point.name in PARTS[kind] or point.name in points:
+            raise InputError(f"the {kind} name {point.name!r} is taken; {point.value} must use another")
+        points[point.name] = point
+    return points
+
+
+@cache
+def _part(kind: Kind, name: str) -> Callable[..., Any]:
+    if name in PARTS[kind]:
+        return PARTS[kind][name]
+    if name not in _points(kind):
+        raise InputError(f"unknown {kind} {name!r}; {nearest(name, part_names(kind))}")
+    point = _points(kind)[name]
+    try:
+        return point.load()
+    except Exception as error:  # whatever a foreign package raises when it is imported
+        raise InputError(
+            f"{kind} {name!r} of the entry point {point.value} cannot be loaded "
+            f"({type(error).__name__}: {error}); mend or uninstall the package that declares it"
+        ) from error
+
+
+def part_names(kind: Kind) -> list[str]:
+    """All parts of a kind, ours first."""
+    return [*PARTS[kind], *_points(kind)]
+
+
+def build_part(kind: Kind, value: Any) -> Any:
+    """A part from its name or `{name: {parameter: value}}`; one that is built already passes through.
+
+    >>> build_part("solver", {"exponentiated_gradient": {"eta": 0.1}}).eta
+    0.1
+
+    Raises:
+        InputError: an unknown part or parameter (naming the nearest), a missing or a wrong value.
+    """
+    if not isinstance(value, str | Mapping):
+        return value
+    article = "an" if kind == "estimator" else "a"
+    name, parameters = name_and_parameters(f"{article} {kind}", value)
+    return construct(f"{kind} {name!r}", _part(kind, name), parameters, {})

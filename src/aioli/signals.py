@@ -1,0 +1,112 @@
+"""Signals by name: what shape a measurement has, and which class measures it.
+
+The built-in ones are listed here; installed packages add theirs through the entry point group
+`aioli.signals`, each a `SignalInfo`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Literal
+
+from aioli.errors import InputError, nearest
+from aioli.protocol import Problem, Signal
+
+__all__ = ["SignalInfo", "find_signal", "signal_names", "signal_shape"]
+
+ENTRY_POINTS = "aioli.signals"
+Axis = Literal["target", "group"]
+
+
+@dataclass(frozen=True)
+class SignalInfo:
+    """A signal as methods and loops know it.
+
+    Attributes:
+        name: what requests call it. axes: of its array, in order.
+        measure: "package.module:Class" of its `aioli.measure.Measure`, imported when a run needs it; empty
+            for a signal that only loops of the user's own can measure.
+
+    Raises:
+        InputError: axes other than target and group.
+    """
+
+    name: str
+    axes: tuple[Axis, ...]
+    measure: str = ""
+
+    def __post_init__(self) -> None:
+        if not set(self.axes) <= {"target", "group"}:
+            raise InputError(f"the axes of signal {self.name!r} are 'target' and 'group', got {self.axes}")
+
+
+BUILT_IN = {
+    info.name: info
+    for info in (
+        SignalInfo(Signal.TRAIN_LOSS, ("group",), "aioli.measure.losses:TrainLoss"),
+        SignalInfo(Signal.EXCESS_LOSS, ("group",), "aioli.measure.reference:Reference"),
+        SignalInfo(Signal.REFERENCE_LOSS, ("group",), "aioli.measure.reference:Reference"),
+        SignalInfo(Signal.VALIDATION_LOSS, ("target",), "aioli.measure.validation:Validation"),
+        SignalInfo(Signal.VALIDATION_ERROR, ("target",), "aioli.measure.validation:Validation"),
+        SignalInfo(Signal.GRADIENT_ALIGNMENT, ("target", "group"), "aioli.measure.alignment:Alignment"),
+        SignalInfo(Signal.GRADIENT_NORM, ("group",), "aioli.measure.alignment:Alignment"),
+        SignalInfo(Signal.GRADIENT_VARIANCE, ("group",), "aioli.measure.variance:Variance"),
+        SignalInfo(Signal.DIRECTIONAL, ("group",), "aioli.measure.directional:Directional"),
+    )
+}
+
+
+@cache
+def _points() -> dict[str, EntryPoint]:
+    points = {}
+    for point in entry_points(group=ENTRY_POINTS):
+        if point.name in BUILT_IN or point.name in points:
+            raise InputError(f"the signal name {point.name!r} is taken; {point.value} must use another")
+        points[point.name] = point
+    return points
+
+
+@cache
+def _loaded(name: str) -> SignalInfo:
+    point = _points()[name]
+    try:
+        info = point.load()
+    except Exception as error:  # whatever a foreign package raises when it is imported
+        raise InputError(
+            f"signal {name!r} of the entry point {point.value} cannot be loaded "
+            f"({type(error).__name__}: {error}); mend or uninstall the package that declares it"
+        ) from error
+    if not isinstance(info, SignalInfo) or info.name != name:
+        raise InputError(f"the entry point {point.value} must be a SignalInfo named {name!r}, got {info!r}")
+    return info
+
+
+def signal_names() -> list[str]:
+    """All known signals, ours first."""
+    return [*map(str, BUILT_IN), *_points()]
+
+
+def find_signal(name: str) -> SignalInfo:
+    """The signal of that name.
+
+    Raises:
+        InputError: an unknown name (the nearest is given), or a package that cannot be loaded.
+    """
+    if name in BUILT_IN:
+        return BUILT_IN[name]
+    if name in _points():
+        return _loaded(name)
+    raise InputError(f"unknown signal {name!r}; {nearest(str(name), signal_names())}")
+
+
+def signal_shape(name: str, problem: Problem) -> tuple[int, ...]:
+    """The shape of a signal's array in a run.
+
+    >>> problem = Problem(("a", "b"), (1, 1), 1, 1, targets=("t",))
+    >>> signal_shape("gradient_alignment", problem)
+    (1, 2)
+    """
+    sizes = {"target": problem.n, "group": problem.m}
+    return tuple(sizes[axis] for axis in find_signal(name).axes)
