@@ -22,6 +22,10 @@ class RunSpec:
     Attributes:
         method: name in the registry. parameters: all its keyword arguments, plain JSON values.
         data: fingerprint of the tokenised corpus (`Corpus.fingerprint`); paths never enter.
+        constraints: the fields of `aioli.protocol.Constraints` that are set.
+        reference_losses: losses by target that an excess objective is measured from.
+        inputs: ids of finished runs of the same store that this one reads, by the role they have in it
+            ("reference": its model).
     """
 
     method: str
@@ -33,6 +37,9 @@ class RunSpec:
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     objective: str = "mean_loss"
     target_weights: dict[str, float] | None = None
+    constraints: dict[str, Any] = field(default_factory=dict)
+    reference_losses: dict[str, float] | None = None
+    inputs: dict[str, str] = field(default_factory=dict)
     label: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -44,5 +51,8 @@ class RunSpec:
         content: dict[str, Any] = self.to_json() | {"recipe": RECIPE}
         del content["label"]
         del content["train"]["checkpoint_every"]
+        for later in ("constraints", "reference_losses", "inputs"):  # absent from the first specs
+            if not content[later]:
+                del content[later]
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
