@@ -31,6 +31,31 @@ STUDY = [
     "aioli_diagonal",
     "aioli_detrend",
 ]
+ONLINE = [
+    STRATIFIED,
+    "proportional",
+    MATCHED,
+    "aioli",
+    {"aioli_ema": {}, "label": "aioli (released)"},
+    "aioli_static",
+    "aioli_diagonal",
+    "aioli_detrend",
+    {"odm": {"warmup_steps": 100}, "label": "odm"},
+    "ado",
+    "directional",
+    "neyman",
+    {"guarded": {"method": "aioli", "default": "stratified"}, "label": "guarded aioli"},
+    {
+        "lmo": {"estimator": "alignment", "solver": {"exponentiated_gradient": {"eta": 0.2}}},
+        "label": "alignment, accumulated",
+    },
+    "sheared",
+    {"skill_it": {}, "run_steps": 0.2, "label": "skill_it"},
+    "doremi",
+    {"doge": {"mu": 0.16}, "label": "doge"},
+]
+"""Every online method. DoGE's mu keeps the published ratio of learning rate to mu; Skill-It's graph runs are
+a fifth as long; the bandit waits for the end of the learning-rate warm-up."""
 PILOT = [
     STRATIFIED,
     MATCHED,
@@ -39,6 +64,7 @@ PILOT = [
 ]
 PLANS: dict[str, tuple[list[Any], list[int], list[str]]] = {
     "study": (STUDY, [0, 1, 2, 3, 4], []),
+    "online": (ONLINE, [0, 1, 2, 3, 4], []),
     "pilot": (PILOT, [100, 101, 102], ["train.steps=1000", "train.warmup=60"]),
     "quick": ([STRATIFIED, MATCHED, "aioli"], [0, 1], ["train.steps=150", "train.warmup=20"]),
 }
@@ -55,6 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=None)
     plan = parser.add_mutually_exclusive_group()
     plan.add_argument("--quick", action="store_const", dest="plan", const="quick", help="a few minutes")
+    plan.add_argument("--online", action="store_const", dest="plan", const="online", help="every method")
     plan.add_argument("--pilot", action="store_const", dest="plan", const="pilot", help="step sizes of Aioli")
     parser.set_defaults(plan="study")
     given = parser.parse_args(arguments)
@@ -93,6 +120,7 @@ def summary(results: dict[str, Any], setting: str) -> dict[str, Any]:
             "evaluation_tokens": method["cost"]["evaluation_tokens"],
             "probe_steps": method["cost"]["probe_steps"],
             "seconds_ratio": method["cost"]["seconds_ratio"],
+            "extra_runs": method["extra_runs"],
         }
     return {"benchmark": "mixing_study", "setting": setting, "reading": results["reading"], "methods": rows}
 

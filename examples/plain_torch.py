@@ -17,7 +17,7 @@ from aioli.data.loader import Loader
 from aioli.data.settings import DataSettings, TextSource, TokenizerSettings
 from aioli.data.tokenize import tokenize
 from aioli.demo.corpus import build
-from aioli.measure.evaluate import Evaluator
+from aioli.measure.base import Context
 from aioli.measure.meter import Meter
 
 STEPS, BATCH, CONTEXT, VOCABULARY = 200, 16, 32, 512
@@ -55,17 +55,17 @@ def main(folder: Path | None, work: Path) -> dict[str, float]:
     problem = Problem(corpus.groups, sizes, total_steps=STEPS, step_tokens=BATCH * CONTEXT)
     mixer = Mixer(zoo.aioli(), problem, journal=work / "mixing.jsonl")
     loader = Loader(train, BATCH, seed=0)
-    meter = Meter(problem.m, Evaluator(model, held_out, sizes=16))
+    meter = Meter(mixer.method.needs, Context(problem, model, held_out))
 
     while not mixer.done:
         request = mixer.request
         seen = meter.begin(request.observe)
         for batch in loader.segment(request.proportions, request.steps):
             losses = model(batch.tokens)
+            seen.add(batch, losses)
             losses.mean().backward()
             optimizer.step()
             optimizer.zero_grad()
-            seen.add(batch, losses)
             mixer.advance(batch.drawn)
         mixer.tell(seen.finish())
         print(f"step {mixer.step:4}  {request.phase:7}", *(f"{p:.2f}" for p in request.proportions))

@@ -12,7 +12,7 @@ from aioli.mixer import Mixer, replay
 from aioli.protocol import Method, Observation, Problem, Request, Signal
 
 if TYPE_CHECKING:
-    from aioli.jobs.run import compare, tokenize, train
+    from aioli.jobs.run import compare, similar, tokenize, train
 
 __version__ = "0.1.0"
 __all__ = [
@@ -27,12 +27,13 @@ __all__ = [
     "Signal",
     "compare",
     "replay",
+    "similar",
     "tokenize",
     "train",
     "zoo",
 ]
 
-_JOBS = ("compare", "tokenize", "train")
+_JOBS = ("compare", "similar", "tokenize", "train")
 """Loaded when first used: they need the packages of the extra `train`, the rest needs numpy alone."""
 
 

@@ -1,8 +1,9 @@
 """The journal: an append-only file of (request, observation) records, one JSON object a line.
 
 A method's state is a fold of its pure `update` over the journal, so the journal alone reproduces every
-decision of a run. Each line carries a checksum chained to the line before. A last line cut short by a
-kill is dropped when reading; damage anywhere else is an error.
+decision of a run. When a run's groups change, a line says what they were before and what they are now; the
+records after it are those of the new problem. Each line carries a checksum chained to the line before. A
+last line cut short by a kill is dropped when reading; damage anywhere else is an error.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,9 +19,10 @@ import numpy as np
 
 from aioli.errors import InputError
 from aioli.protocol import Array, Constraints, Observation, Problem, Request
+from aioli.regroup import Regroup
 from aioli.state import checksum
 
-__all__ = ["Journal", "JournalWriter", "Record"]
+__all__ = ["Change", "Journal", "JournalWriter", "Record"]
 
 VERSION = 1
 
@@ -32,6 +35,21 @@ class Record(NamedTuple):
 
     request: Request
     observation: Observation
+
+
+class Change(NamedTuple):
+    """A change of groups.
+
+    Attributes:
+        after: number of records before it. regroup: the two problems and how they are related.
+        method: a text that names the method from then on.
+        cut: the segment that it cut short, with the steps trained and nothing measured; None if it had none.
+    """
+
+    after: int
+    regroup: Regroup
+    method: str
+    cut: Record | None
 
 
 def _numbers(values: Array | None) -> list[Any] | None:
@@ -84,6 +102,25 @@ def from_json(line: dict[str, Any]) -> Record:
     )
 
 
+def _change_to_json(regroup: Regroup, method: str, cut: Record | None) -> dict[str, Any]:
+    return {
+        "regroup": {
+            "step": regroup.step,
+            "problem": asdict(regroup.new),
+            "parents": {name: list(parents) for name, parents in regroup.parents.items()},
+            "method": method,
+            "cut": None if cut is None else to_json(cut),
+        }
+    }
+
+
+def _change_from_json(line: dict[str, Any], old: Problem, after: int) -> Change:
+    saved = line["regroup"]
+    parents = {name: tuple(given) for name, given in saved["parents"].items()}
+    regroup = Regroup(old, _problem(saved["problem"]), saved["step"], parents)
+    return Change(after, regroup, saved["method"], None if saved["cut"] is None else from_json(saved["cut"]))
+
+
 def _problem(saved: dict[str, Any]) -> Problem:
     constraints = Constraints(**saved.pop("constraints", {}))
     return Problem(**saved, constraints=constraints)
@@ -91,11 +128,43 @@ def _problem(saved: dict[str, Any]) -> Problem:
 
 @dataclass(frozen=True)
 class Journal:
-    """A journal read back: the problem, a text that names the method, and the records in order."""
+    """A journal read back.
+
+    Attributes:
+        problem: the run as it began. method: a text that names the method.
+        records: finished segments in order. changes: of the groups, in order.
+    """
 
     problem: Problem
     method: str
     records: tuple[Record, ...]
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The run as it began, and after every change."""
+        return (self.problem, *(change.regroup.new for change in self.changes))
+
+    @property
+    def trained(self) -> tuple[tuple[Problem, Record], ...]:
+        """Every segment with the problem it belongs to; those that a change cut short are among them."""
+        found: list[tuple[Problem, Record]] = []
+        cuts = [*(change.cut for change in self.changes), None]
+        for problem, records, cut in zip(self.problems, self.parts, cuts, strict=True):
+            found += [(problem, record) for record in records]
+            found += [(problem, cut)] if cut is not None else []
+        return tuple(found)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Present groups, then those of before that are no more."""
+        return tuple(dict.fromkeys(name for problem in reversed(self.problems) for name in problem.groups))
+
+    @property
+    def parts(self) -> tuple[tuple[Record, ...], ...]:
+        """The records of each of `problems`."""
+        bounds = [0, *(change.after for change in self.changes), len(self.records)]
+        return tuple(self.records[start:end] for start, end in pairwise(bounds))
 
     @classmethod
     def read(cls, path: Path | str) -> Journal:
@@ -111,16 +180,21 @@ class Journal:
             raise InputError(f"no journal at {path}") from None
         complete, rest = lines[:-1], lines[-1]
         del rest  # a line without its newline was being written when the process was killed
-        header, records, crc = None, [], ""
+        header, problem, crc = None, None, ""
+        records: list[Record] = []
+        changes: list[Change] = []
         for number, text in enumerate(complete, start=1):
             line, crc = _parse(path, number, text, crc)
-            if number == 1:
-                header = line
+            if header is None or problem is None:
+                header, problem = line, _problem(line["problem"])
+            elif "regroup" in line:
+                before = changes[-1].regroup.new if changes else problem
+                changes.append(_change_from_json(line, before, len(records)))
             else:
                 records.append(from_json(line))
-        if header is None:
+        if header is None or problem is None:
             raise InputError(f"the journal {path} is empty; nothing was recorded")
-        return cls(_problem(header["problem"]), header["method"], tuple(records))
+        return cls(problem, header["method"], tuple(records), tuple(changes))
 
 
 def _parse(path: Path, number: int, text: bytes, crc: str) -> tuple[dict[str, Any], str]:
@@ -177,6 +251,11 @@ class JournalWriter:
         """Append one record and hand it to the operating system."""
         self._open()
         self._append(to_json(record))
+
+    def write_change(self, regroup: Regroup, method: str, cut: Record | None) -> None:
+        """Append a change of groups, with the segment that it cuts short."""
+        self._open()
+        self._append(_change_to_json(regroup, method, cut))
 
     def position(self) -> dict[str, Any]:
         """Bytes and checksum so far, after making sure that they are on the disk."""

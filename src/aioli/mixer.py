@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from aioli.constraints import Limits
 from aioli.errors import InputError
 from aioli.journal import Journal, JournalWriter, Record
+from aioli.objectives import objective_of
 from aioli.protocol import Array, Method, Observation, Problem, Request, read_only
+from aioli.regroup import Regroup, carry_state, removed_tokens
 from aioli.signals import find_signal, signal_names, signal_shape
-from aioli.state import decode, encode, seal, unseal
+from aioli.state import completed, decode, describe, difference, encode, seal, unseal
 
 __all__ = ["Mixer", "replay"]
 
@@ -27,13 +30,19 @@ class Mixer:
     measurements to `tell`; a request of 0 steps only measures. `state_dict` may be saved at any
     moment, inside a segment too.
 
+    Whatever the method asks for, `request` keeps to the problem's constraints (`aioli.constraints`): that
+    is what the journal records and the loop trains, and the method learns from the counts that
+    were drawn. Loss weights stay as they are. They weigh the mean loss of each group, so with them the
+    constraints change how many sequences each mean is taken over, not what is minimised.
+
     Args:
         method: any `aioli.protocol.Method`.
         problem: the run.
         journal: path of the journal file to append to, or None.
 
     Raises:
-        InputError: settings of the method that do not fit the problem.
+        InputError: settings of the method that do not fit the problem, constraints that no mixture can
+            meet, or an objective without the reference losses it needs.
 
     >>> from aioli.methods import zoo
     >>> problem = Problem(groups=("law", "code"), group_tokens=(10**6, 10**6), total_steps=4, step_tokens=512)
@@ -49,6 +58,9 @@ class Mixer:
     def __init__(self, method: Method[Any], problem: Problem, journal: Path | str | None = None) -> None:
         self.method = method
         self.problem = problem
+        objective_of(problem)
+        self._limits = Limits.of(problem) if problem.constraints else None
+        self._last_mixture: Array | None = None
         self.state = method.init(problem)
         self.step = 0
         self.drawn = np.zeros(problem.m)
@@ -61,7 +73,16 @@ class Mixer:
         self._request = None
         if not self.done:
             request = self.method.request(self.problem, self.state)
-            self._request = check_request(self.problem, request, self.step - steps)
+            self._request = self._restricted(check_request(self.problem, request, self.step - steps))
+
+    def _restricted(self, request: Request) -> Request:
+        """The request as the constraints allow it at the beginning of the segment that is open."""
+        if self._limits is None:
+            return request
+        step, drawn = self.step - self._segment_steps, self.drawn - self._segment_drawn
+        probe_steps = max(request.steps, 1) if request.phase == "probe" else None
+        p = self._limits.restrict(request.proportions, step, drawn, self._last_mixture, probe_steps)
+        return request._replace(proportions=read_only(p))
 
     @property
     def request(self) -> Request:
@@ -123,7 +144,56 @@ class Mixer:
         if self._journal is not None:
             self._journal.write(Record(self._request, seen))
         self.state = state
+        if self._request.steps and self._request.phase != "probe":
+            self._last_mixture = self._request.proportions
         self._open_segment()
+
+    def regroup(
+        self,
+        problem: Problem,
+        parents: Mapping[str, Sequence[str]] | None = None,
+        method: Method[Any] | None = None,
+    ) -> Regroup:
+        """Go on with other groups or targets from the present step; see `aioli.regroup`.
+
+        The segment that is open ends here: its steps count, nothing is measured of it, and the method is not
+        told of it. What was drawn of a group counts for those that it went to.
+
+        Args:
+            problem: the run with its new groups; steps, batch and objective stay what they are.
+            parents: new group -> old groups that it comes from; without an entry, the one of its name.
+            method: the same method with settings for the new groups, where it has settings by group.
+
+        Raises:
+            InputError: a change that cannot be made, settings or constraints that do not fit the new
+                groups, or a method that cannot go on with others; nothing has changed then.
+        """
+        if self.done:
+            raise InputError(f"the run is over after {self.step} steps; its groups cannot change any more")
+        method = self.method if method is None else method
+        named = {name: tuple(given) for name, given in (parents or {}).items()}
+        tokens = removed_tokens(self.problem, problem.groups, named, self.step, self.drawn)
+        problem = replace(problem, removed_tokens=tokens)
+        change = Regroup(self.problem, problem, self.step, named)
+        objective_of(problem)
+        limits = Limits.of(problem) if problem.constraints else None
+        state = carry_state(method, change, self.state)
+        check_request(problem, method.request(problem, state), self.step)
+        if self._journal is not None:
+            self._journal.write_change(change, repr(method), self._cut())
+        self.method, self.problem, self.state, self._limits = method, problem, state, limits
+        self.drawn = change.counts(self.drawn)
+        if self._last_mixture is not None:
+            self._last_mixture = change.proportions(self._last_mixture)
+        self._open_segment()
+        return change
+
+    def _cut(self) -> Record | None:
+        """What was trained of the segment that is open."""
+        if self._request is None or not self._segment_steps:
+            return None
+        seen = Observation(self.step, self._segment_drawn.copy(), {})
+        return Record(self._request._replace(steps=self._segment_steps), seen)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to continue, as JSON values."""
@@ -133,6 +203,7 @@ class Mixer:
             "state": encode(self.state),
             "step": self.step,
             "drawn": encode(self.drawn),
+            "last_mixture": encode(self._last_mixture),
             "segment": {"steps": self._segment_steps, "drawn": encode(self._segment_drawn)},
             "journal": None if self._journal is None else self._journal.position(),
         }
@@ -145,9 +216,10 @@ class Mixer:
             InputError: a corrupt state, or one saved with another method or problem.
         """
         content = unseal("mixer", saved)
-        for name, mine in (("method", describe(self.method)), ("problem", describe(self.problem))):
-            if content[name] != mine:
-                raise InputError(f"the saved state is of another {name}: {_difference(content[name], mine)}")
+        for name, part in (("method", self.method), ("problem", self.problem)):
+            saved, mine = completed(content[name], part), describe(part)
+            if saved != mine:
+                raise InputError(f"the saved state is of another {name}: {difference(saved, mine)}")
         if (self._journal is None) != (content["journal"] is None):
             kept, given = ("without", "with") if content["journal"] is None else ("with", "without")
             raise InputError(
@@ -160,6 +232,7 @@ class Mixer:
         if self._journal is not None:
             self._journal.rewind(content["journal"])
         self.state, self.step, self.drawn = state, content["step"], drawn
+        self._last_mixture = decode(content.get("last_mixture"), None)
         self._open_segment(segment["steps"], segment_drawn)
 
     def close(self) -> None:
@@ -168,33 +241,22 @@ class Mixer:
             self._journal.close()
 
 
-def replay(method: Method[Any], journal: Journal) -> Iterator[tuple[Record, Any]]:
-    """Fold a method's update over a journal: yields each record with the state after it."""
-    state = method.init(journal.problem)
-    for record in journal.records:
-        state = method.update(journal.problem, state, record.observation)
-        yield record, state
+def replay(method: Method[Any] | Sequence[Method[Any]], journal: Journal) -> Iterator[tuple[Record, Any]]:
+    """Fold a method's update over a journal: yields each record with the state after it.
 
-
-def describe(part: Any) -> Any:
-    """A method, problem or part as JSON values that tell it apart from others: its kind and fields."""
-    if is_dataclass(part):
-        named = {item.name: describe(getattr(part, item.name)) for item in fields(part)}
-        return {"kind": type(part).__qualname__} | named
-    if isinstance(part, Mapping):
-        return {str(key): describe(value) for key, value in part.items()}
-    if isinstance(part, tuple | list):
-        return [describe(value) for value in part]
-    return part if part is None or isinstance(part, bool | int | float | str) else repr(part)
-
-
-def _difference(saved: Any, mine: Any, where: str = "") -> str:
-    """The first place where two descriptions differ, with both values."""
-    if isinstance(saved, dict) and isinstance(mine, dict):
-        for name in sorted({*saved, *mine}):
-            if saved.get(name) != mine.get(name):
-                return _difference(saved.get(name), mine.get(name), f"{where}.{name}" if where else name)
-    return f"{where} was {saved!r}, is {mine!r}"
+    Args:
+        method: or one for each of the journal's problems, where a change of groups came with other settings.
+    """
+    methods = [method] * len(journal.problems) if isinstance(method, Method) else list(method)
+    state = methods[0].init(journal.problem)
+    for number, (mine, problem, records) in enumerate(
+        zip(methods, journal.problems, journal.parts, strict=True)
+    ):
+        if number:
+            state = carry_state(mine, journal.changes[number - 1].regroup, state)
+        for record in records:
+            state = mine.update(problem, state, record.observation)
+            yield record, state
 
 
 def check_request(problem: Problem, request: Request, step: int) -> Request:
@@ -245,13 +307,14 @@ def check_values(
 
 
 def _check_value(problem: Problem, name: str, array: Array, drawn: Array, step: int) -> None:
-    """The right shape; NaN only for groups that were not drawn, in a peek for any group."""
-    axes, shape = find_signal(name).axes, signal_shape(name, problem)
+    """The right shape; NaN only for groups that were not drawn, in a peek or a partial signal for any."""
+    info, shape = find_signal(name), signal_shape(name, problem)
+    axes = info.axes
     if array.shape != shape:
         kinds = " x ".join(f"{size} {axis}s" for size, axis in zip(shape, axes, strict=True))
         raise InputError(f"{name} needs {kinds}, got shape {array.shape}")
-    optional = np.isnan(array) & (drawn == 0) if axes and axes[-1] == "group" else np.zeros(shape, dtype=bool)
-    bad = ~np.isfinite(array) & ~optional
+    optional = (drawn == 0) | info.partial if axes and axes[-1] == "group" else np.zeros(shape, dtype=bool)
+    bad = ~np.isfinite(array) & ~(np.isnan(array) & optional)
     if bad.any():
         where = np.argwhere(bad)[0]
         names = [

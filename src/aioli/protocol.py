@@ -31,6 +31,7 @@ __all__ = [
     "Request",
     "Signal",
     "Solver",
+    "answer",
     "read_only",
 ]
 
@@ -110,6 +111,7 @@ class Problem:
         target_weights: [n] non-negative weights of the targets, or None for equal ones.
         reference_losses: [n] losses in nats per token that an excess is measured from, or None.
         constraints: what every mixture must keep to.
+        removed_tokens: training tokens of the run that went to groups it no longer has (`Mixer.regroup`).
         seed: seed of the method's own randomness (the order of probes).
 
     Raises:
@@ -127,6 +129,7 @@ class Problem:
     reference_losses: tuple[float, ...] | None = None
     constraints: Constraints = field(default_factory=Constraints)
     seed: int = 0
+    removed_tokens: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "groups", tuple(self.groups))
@@ -135,8 +138,8 @@ class Problem:
         for kind, names in (("group", self.groups), ("target", self.targets)):
             if not names:
                 raise InputError(f"expected at least one {kind}, got none")
-            repeated = sorted({name for name in names if names.count(name) > 1})
-            if repeated:
+            if len(set(names)) < len(names):
+                repeated = sorted({name for name in names if names.count(name) > 1})
                 raise InputError(f"{kind} names must be unique, got twice: {', '.join(repeated)}")
         if len(self.group_tokens) != len(self.groups):
             raise InputError(
@@ -234,7 +237,8 @@ class Method(Protocol[S]):
     """A frozen dataclass: fields are hyperparameters, state is a NamedTuple of arrays and numbers.
 
     `needs` names every signal the method may ask for; a loop that cannot measure one is told before
-    step 0. `request` and `update` are pure: ask twice, get the same answer.
+    step 0. `request` and `update` are pure: ask twice, get the same answer. A method that learns and can go
+    on when groups change on the way says how in `regroup` (`aioli.regroup.Regroupable`).
     """
 
     @property
@@ -245,6 +249,15 @@ class Method(Protocol[S]):
     def request(self, problem: Problem, state: S) -> Request: ...
 
     def update(self, problem: Problem, state: S, seen: Observation) -> S: ...
+
+
+def answer(method: Method[Any], problem: Problem, state: Any) -> Array | None:
+    """The mixture [m] to train with afterwards, as a method concludes from its run; None if it does not.
+
+    A method concludes when it has `answer(problem, state) -> [m]`; proxy methods do (DoReMi, DoGE).
+    """
+    give = getattr(method, "answer", None)
+    return None if give is None else give(problem, state)
 
 
 class Law(Protocol):

@@ -28,6 +28,7 @@ class SignalInfo:
         name: what requests call it. axes: of its array, in order.
         measure: "package.module:Class" of its `aioli.measure.Measure`, imported when a run needs it; empty
             for a signal that only loops of the user's own can measure.
+        partial: whether it may be NaN for a group that was drawn (one with too few sequences, say).
 
     Raises:
         InputError: axes other than target and group.
@@ -36,6 +37,7 @@ class SignalInfo:
     name: str
     axes: tuple[Axis, ...]
     measure: str = ""
+    partial: bool = False
 
     def __post_init__(self) -> None:
         if not set(self.axes) <= {"target", "group"}:
@@ -52,7 +54,7 @@ BUILT_IN = {
         SignalInfo(Signal.VALIDATION_ERROR, ("target",), "aioli.measure.validation:Validation"),
         SignalInfo(Signal.GRADIENT_ALIGNMENT, ("target", "group"), "aioli.measure.alignment:Alignment"),
         SignalInfo(Signal.GRADIENT_NORM, ("group",), "aioli.measure.alignment:Alignment"),
-        SignalInfo(Signal.GRADIENT_VARIANCE, ("group",), "aioli.measure.variance:Variance"),
+        SignalInfo(Signal.GRADIENT_VARIANCE, ("group",), "aioli.measure.variance:Variance", partial=True),
         SignalInfo(Signal.DIRECTIONAL, ("group",), "aioli.measure.directional:Directional"),
     )
 }

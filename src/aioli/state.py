@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any
 
 import numpy as np
 
 from aioli.errors import InputError
 
-__all__ = ["checksum", "decode", "encode", "seal", "unseal"]
+__all__ = ["checksum", "completed", "decode", "describe", "difference", "encode", "seal", "unseal"]
 
 VERSION = 1
 
@@ -57,17 +59,22 @@ def encode(value: Any) -> Any:
 def decode(data: Any, template: Any) -> Any:
     """Inverse of `encode`; `template` (a freshly initialised state) says which NamedTuples to build.
 
+    A field that the data lacks is taken from the template if the NamedTuple gives it a default: so a
+    method's state can grow without making saved ones unreadable.
+
     Raises:
         InputError: fields that do not match the template's.
     """
     if isinstance(data, dict) and "fields" in data:
         names = getattr(template, "_fields", None)
-        if names is None or set(names) != set(data["fields"]):
+        later = getattr(template, "_field_defaults", {})
+        if names is None or not set(names) - set(later) <= set(data["fields"]) <= set(names):
             raise InputError(
                 f"the saved state has fields {sorted(data['fields'])}, this method's state has "
                 f"{sorted(names or [])}; was it saved by another method or version?"
             )
-        return type(template)(**{n: decode(data["fields"][n], getattr(template, n)) for n in names})
+        found = {n: decode(value, getattr(template, n)) for n, value in data["fields"].items()}
+        return template._replace(**found)
     if isinstance(data, dict) and "array" in data:
         values = np.array(data["array"], dtype=object)
         if np.dtype(data["dtype"]).kind == "f":
@@ -102,3 +109,37 @@ def unseal(kind: str, sealed: Any) -> dict[str, Any]:
     if not isinstance(content, dict) or checksum(content) != sealed.get("checksum"):
         raise InputError(f"the saved {kind} state is corrupt: its checksum does not match its content")
     return content
+
+
+def describe(part: Any) -> Any:
+    """A method, problem or part as JSON values that tell it apart from others: its kind and fields."""
+    if is_dataclass(part):
+        named = {item.name: describe(getattr(part, item.name)) for item in fields(part)}
+        return {"kind": type(part).__qualname__} | named
+    if isinstance(part, Mapping):
+        return {str(key): describe(value) for key, value in part.items()}
+    if isinstance(part, tuple | list):
+        return [describe(value) for value in part]
+    return part if part is None or isinstance(part, bool | int | float | str) else repr(part)
+
+
+def completed(saved: Any, part: Any) -> Any:
+    """A saved description with the defaults of those fields of `part` that it was saved without."""
+    if not is_dataclass(part) or not isinstance(saved, dict):
+        return saved
+    added = {item.name: describe(_default(item)) for item in fields(part) if item.name not in saved}
+    known = {item.name: getattr(part, item.name) for item in fields(part)}
+    return added | {name: completed(value, known.get(name)) for name, value in saved.items()}
+
+
+def _default(item: Field[Any]) -> Any:
+    return item.default if item.default_factory is MISSING else item.default_factory()
+
+
+def difference(saved: Any, mine: Any, where: str = "") -> str:
+    """The first place where two descriptions differ, with both values."""
+    if isinstance(saved, dict) and isinstance(mine, dict):
+        for name in sorted({*saved, *mine}):
+            if saved.get(name) != mine.get(name):
+                return difference(saved.get(name), mine.get(name), f"{where}.{name}" if where else name)
+    return f"{where} was {saved!r}, is {mine!r}"

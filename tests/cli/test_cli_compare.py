@@ -15,8 +15,9 @@ import pytest
 import aioli
 from aioli.config import load
 from aioli.errors import InputError
+from aioli.jobs.planning import plan_runs
 from aioli.jobs.run import report as aioli_report
-from aioli.jobs.runs import RunsFailed, plan_specs
+from aioli.jobs.runs import RunsFailed
 from aioli.jobs.watch import Watch
 from aioli.sweep import local
 
@@ -251,7 +252,7 @@ def test_a_full_disk_while_training_keeps_what_was_there(project, shell, cli):
 
 def test_workers_are_counted_by_cores_and_threads():
     config = load({"data": {"groups": {"a": {"paths": ["x"]}}}})
-    specs = plan_specs(config, "f")
+    specs = plan_runs(config, "f").ordered()
     assert [(spec.seed, spec.label) for spec in specs[:4]] == [
         (0, "stratified"), (0, "matched"), (0, "aioli"), (1, "stratified"),
     ]  # fmt: skip

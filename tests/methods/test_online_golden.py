@@ -85,6 +85,50 @@ def test_online_data_mixing():
         np.testing.assert_allclose(state.proportions, p, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        (
+            "linear",
+            [[0.464198, 0.353343, 0.182459], [0.359474, 0.305446, 0.335079], [0.323017, 0.277645, 0.399338]],
+        ),
+        (
+            "cumulative",
+            [[0.338557, 0.351182, 0.310261], [0.335018, 0.339366, 0.325616], [0.325628, 0.329722, 0.344650]],
+        ),
+    ],
+)
+def test_online_data_mixing_as_released(form, expected):
+    """Through the mixer: ten steps of warm-up on the given weights, then three updates."""
+    mixer = Mixer(zoo.odm_released(form, warmup_steps=10, prior=(0.5, 0.3, 0.2)), problem())
+    assert mixer.request.phase == "warmup" and mixer.request.steps == 10
+    np.testing.assert_allclose(mixer.request.proportions, [0.5, 0.3, 0.2])
+    for _ in range(10):
+        mixer.advance([2, 1, 1])
+    mixer.tell({})
+    for losses, p in zip(([3.0, 2.5, np.nan], [2.8, 2.6, 3.4], [np.nan, np.nan, 3.2]), expected, strict=True):
+        mixer.advance(np.isfinite(losses).astype(float))
+        mixer.tell({Signal.TRAIN_LOSS: losses})
+        np.testing.assert_allclose(mixer.request.proportions, p, atol=1e-6)
+
+
+def test_online_data_mixing_leaves_a_group_excluded_by_the_prior_out():
+    world = DecayWorld(problem(100), 16, np.ones(3), np.ones(3), np.ones(3))
+    mixer = run(Mixer(zoo.odm(prior=(0.5, 0.5, 0.0)), world.problem), world)
+    assert mixer.drawn[2] == 0 and mixer.state.proportions[:2].min() > 0
+
+
+@pytest.mark.parametrize(("method", "most"), [(zoo.odm(), 0.9), (zoo.odm_released("cumulative"), 0.75)])
+def test_online_data_mixing_brings_the_hard_group_down_to_the_others(method, most):
+    """All groups could be equally good; stratified training leaves one far behind."""
+    run_problem, gaps = problem(1000), {}
+    for name, chosen in (("stratified", zoo.stratified()), ("odm", method)):
+        world = DecayWorld(run_problem, 64, np.ones(3), np.array([4.0, 1.0, 1.0]), np.full(3, 3.0))
+        run(Mixer(chosen, run_problem), world)
+        gaps[name] = np.ptp(world.losses())
+    assert gaps["odm"] < most * gaps["stratified"]
+
+
 def test_online_data_mixing_never_falls_below_its_exploration_floor():
     run_problem = problem(400)
     world = DecayWorld(run_problem, 64, np.ones(3), np.array([9.0, 0.1, 0.1]), np.full(3, 0.1))
@@ -109,6 +153,7 @@ def test_online_data_mixing_never_falls_below_its_exploration_floor():
         (lambda: Mixer(zoo.sheared({"aa": 1.0}), problem()), "did you mean 'a'"),
         (lambda: Mixer(zoo.sheared({}), problem(targets=("x",))), "targets must be the groups"),
         (lambda: zoo.odm(memory=1.0), "memory must be in"),
+        (lambda: zoo.odm_released("other"), "form must be"),
     ],
 )
 def test_mistakes_are_refused(build, message):

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from aioli.analysis.extra import ASSUMPTION, TOTALS
 from aioli.analysis.ledger import data_ledger
 from aioli.analysis.reading import write_reading
 from aioli.analysis.runs import METRICS, Result, Runs, by_label, check_comparable
@@ -27,7 +28,7 @@ DEFAULT_BASELINE = "stratified"
 CLAIM_SEEDS = 5
 COSTS = ("train_tokens", "evaluation_tokens", "test_tokens", "probe_steps", "flops", "joules", "seconds")
 KEPT = ("seed", "curve", "proportions", "matrices", "epochs", "drawn", "deviation", "test", "cost")
-KEPT_IF_ANY = ("evaluation_sequences", "warnings")
+KEPT_IF_ANY = ("changes", "evaluation_sequences", "warnings", "mixture", "inputs", "extra")
 ASSUMPTIONS = {
     "intervals": (
         "Two-sided 95% Student t intervals over seeds; differences are paired by seed. "
@@ -50,7 +51,8 @@ def compare_runs(
     """Summarise run results into the content of `results.json` (plain JSON values, no NaN).
 
     Args:
-        results: one dict for each run, as `result.json` holds them; their order decides the methods' order.
+        results: one dict for each run, as `result.json` holds them, those that read other runs with what
+            `aioli.analysis.extra.with_extra` adds; their order decides the methods' order.
         baseline: label every method is compared with; None: "stratified" where it was run, else nothing
             is compared.
         corpus_index: index of the tokenised corpus, for the table of data.
@@ -94,7 +96,7 @@ def _frame(results: Sequence[Result], settings: dict[str, Any], created: str | N
         "runs": {str(result["id"]): _kept(result) for result in results},
         "machines": _distinct(result.get("machine") for result in results),
         "config": settings,
-        "assumptions": ASSUMPTIONS | _assumptions(results),
+        "assumptions": ASSUMPTIONS | _assumptions(results) | _extra_assumption(results),
     }
 
 
@@ -143,12 +145,14 @@ def _summarise(
         "relative": None,
         "wins": None,
         "of": None,
-        "cost": _mean_cost(runs.costs(seeds)),
+        "extra_runs": runs.extra_runs(),
+        "cost": _mean_cost(runs.costs(seeds)) | {"total": _mean_total(runs.totals(seeds))},
         "runs": [str(runs.finished[seed]["id"]) for seed in seeds],
     }
     if reference is not None:
         shared = [seed for seed in seeds if seed in reference.finished]
         summary["cost"] |= _cost_ratios(runs.costs(shared), reference.costs(shared))
+        summary["cost"]["total"] |= _cost_ratios(runs.totals(shared), reference.totals(shared), TOTALS)
         if runs is not reference:
             summary |= _paired(runs, reference, shared)
     return summary
@@ -185,10 +189,18 @@ def _mean_cost(costs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {key: _mean([cost.get(key) for cost in costs]) for key in COSTS} | {"split": split}
 
 
-def _cost_ratios(ours: Sequence[Mapping[str, Any]], theirs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _mean_total(costs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {key: _mean([cost.get(key) for cost in costs]) for key in TOTALS}
+
+
+def _cost_ratios(
+    ours: Sequence[Mapping[str, Any]],
+    theirs: Sequence[Mapping[str, Any]],
+    keys: Sequence[str] = ("seconds", "flops"),
+) -> dict[str, Any]:
     """Mean over seeds of our cost divided by the reference's of the same seed."""
     ratios: dict[str, Any] = {}
-    for key in ("seconds", "flops"):
+    for key in keys:
         pairs = [(a.get(key), b.get(key)) for a, b in zip(ours, theirs, strict=True)]
         ratios[f"{key}_ratio"] = _mean([a / b if a is not None and b else None for a, b in pairs])
     return ratios
@@ -222,6 +234,10 @@ def _distinct(items: Iterable[Any]) -> list[Any]:
         if item and item not in found:
             found.append(item)
     return found
+
+
+def _extra_assumption(results: Sequence[Result]) -> dict[str, str]:
+    return {"extra runs": ASSUMPTION} if any(result.get("extra") for result in results) else {}
 
 
 def _assumptions(results: Sequence[Result]) -> dict[str, str]:

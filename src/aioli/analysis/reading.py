@@ -46,6 +46,7 @@ def write_reading(results: Mapping[str, Any]) -> str:
         _undecided(others, baseline),
         _unknown(others, baseline),
         _cost(others, baseline),
+        _extra(others, baseline),
         _seeds(results),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
@@ -123,6 +124,18 @@ def _cost(others: Sequence[Summary], baseline: str) -> str:
         inside = f" ({', '.join(extras)} a run)" if extras else ""
         phrases.append(f"about {ratio(cost['seconds_ratio'])} for {method['label']}{inside}")
     return f"Wall-clock time relative to {baseline}: {_join(phrases)}." if phrases else ""
+
+
+def _extra(others: Sequence[Summary], baseline: str) -> str:
+    """Who had to be preceded by other runs, and what that makes of its training tokens."""
+    told = []
+    for method in others:
+        relative = method["cost"]["total"].get("train_tokens_ratio")
+        if method["extra_runs"] and relative is not None:
+            told.append(f"{method['label']} {method['extra_runs']} ({ratio(relative)})")
+    if not told:
+        return ""
+    return f"Extra runs before each, and with them its training tokens relative to {baseline}: {_join(told)}."
 
 
 def _long_enough(cost: Mapping[str, Any]) -> bool:

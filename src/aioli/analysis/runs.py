@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from aioli.analysis.extra import total_cost
 from aioli.errors import InputError
 from aioli.protocol import Array
 
@@ -38,6 +39,15 @@ class Runs:
 
     def costs(self, seeds: Sequence[int]) -> list[Mapping[str, Any]]:
         return [self.finished[seed].get("cost") or {} for seed in seeds]
+
+    def totals(self, seeds: Sequence[int]) -> list[Mapping[str, Any]]:
+        """The same with the extra runs of each."""
+        return [total_cost(self.finished[seed]) for seed in seeds]
+
+    def extra_runs(self) -> int:
+        """How many other runs one run needed; the most of any seed."""
+        found = [result.get("extra") or {} for result in self.finished.values()]
+        return max((len(extra.get("runs", ())) for extra in found), default=0)
 
 
 def target_values(result: Result, metric: str) -> Array:

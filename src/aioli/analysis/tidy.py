@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from aioli.analysis.extra import total_cost
 from aioli.files import replace_file
 
 __all__ = ["csv_text", "write_csv"]
@@ -46,6 +47,9 @@ def _rows(targets: list[str], run: Mapping[str, Any]) -> Iterator[tuple[str, str
         yield "", metric, None if None in values else sum(values) / len(values)
     for metric in RUN_METRICS:
         yield "", metric, (run.get("cost") or {}).get(metric)
+    yield "", "extra_runs", len((run.get("extra") or {}).get("runs", ()))
+    for metric, value in total_cost(run).items():
+        yield "", f"{metric}_in_all", value
 
 
 def _perplexity(loss: float | None) -> float | None:

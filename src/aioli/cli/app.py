@@ -16,7 +16,11 @@ from aioli import __version__
 from aioli.cli.compare import compare
 from aioli.cli.demo import demo
 from aioli.cli.methods import methods
+from aioli.cli.mixture import mixture
+from aioli.cli.replay import replay
 from aioli.cli.report import report
+from aioli.cli.similar import similar
+from aioli.cli.sweep import sweep
 from aioli.cli.tokenize import tokenize
 from aioli.cli.train import train
 from aioli.errors import InputError
@@ -36,8 +40,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _verb in (demo, tokenize, train, compare, report, methods):
+for _verb in (demo, tokenize, similar, train, compare, report, mixture, methods, replay):
     app.command()(_verb)
+app.add_typer(sweep, name="sweep")
 
 
 def _print_version(wanted: bool) -> None:

@@ -36,6 +36,7 @@ def print_forecast(
     if content["epochs"]:
         typer.echo("\nepochs of each group if a method's first mixture stayed:")
         _print_epochs(content["epochs"])
+    if content["seconds"]:
         typer.echo()
         _print_time(config, content)
     typer.echo(f"output: {out}")
@@ -43,9 +44,11 @@ def print_forecast(
 
 def _print_time(config: Config, content: Mapping[str, Any]) -> None:
     seconds, runs = content["seconds"], content["runs"]
+    extra = content["extra_runs"]
+    told = f" ({extra} of them extra, read by others)" if extra else ""
     typer.echo(
-        f"{runs} run{'s' * (runs != 1)} of {config.train.steps} steps, {content['workers']} at a time; a "
-        f"step takes {1000 * seconds['step']:.0f} ms here: about {duration(seconds['total'])}"
+        f"{runs} run{'s' * (runs != 1)}{told} of {config.train.steps} steps, {content['workers']} at a time; "
+        f"a step takes {1000 * seconds['step']:.0f} ms here: about {duration(seconds['total'])}"
     )
     measuring = {label: each for label, each in seconds["measuring"].items() if each}
     if not measuring:

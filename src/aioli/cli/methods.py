@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["methods"]
 
-COLUMNS = ("name", "law", "estimator", "solver", "reads", "published")
+COLUMNS = ("name", "law", "estimator", "solver", "reads", "extra runs", "published")
 Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show this method in full.")]
 
 
@@ -55,6 +55,7 @@ def _print_table(infos: list[MethodInfo]) -> None:
             info.estimator,
             info.solver,
             ", ".join(info.signals) or "nothing",
+            info.extra_runs,
             f"arXiv {info.citation.arxiv}" if info.citation.arxiv else "",
         )
         for info in infos
@@ -72,7 +73,7 @@ def _print_table(infos: list[MethodInfo]) -> None:
 def _print_one(info: MethodInfo) -> None:
     typer.echo(f"{info.name}: {info.summary}\n")
     typer.echo(f"  law {info.law}; estimator {info.estimator}; solver {info.solver}")
-    typer.echo(f"  reads {', '.join(info.signals) or 'nothing'}")
+    typer.echo(f"  reads {', '.join(info.signals) or 'nothing'}; extra full runs: {info.extra_runs}")
     typer.echo(f"  {info.citation}\n")
     for key, kind, default in info.parameters:
         typer.echo(f"  {key}: {kind}" + (" (required)" if default is None else f" = {default}"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -26,11 +27,11 @@ _NAMES: dict[Any, str] = {
 
 def explain(error: ValidationError, root: type, source: str) -> str:
     """One line a problem; `root` is the dataclass that was expected, `source` names the file."""
-    problems: list[str] = []
+    found: dict[str, str] = {}
     for entry in error.errors(include_url=False):
         problem = _problem(entry, root)
-        if problem not in problems:
-            problems.append(problem)
+        found[problem.partition(", got ")[0]] = problem  # of alternatives, the last tried is told
+    problems = list(found.values())
     if len(problems) == 1:
         return f"{source}: {problems[0]}"
     return "\n  ".join([f"{source} has {len(problems)} problems:", *problems])
@@ -70,13 +71,13 @@ def _below(annotation: Any, part: Any) -> Any:
         return _below(get_args(annotation)[0], part)
     if is_dataclass(annotation):
         return get_type_hints(annotation, include_extras=True).get(part)
-    if get_origin(annotation) is dict:
+    if get_origin(annotation) in (dict, Mapping):
         return get_args(annotation)[1]
     if get_origin(annotation) is tuple and isinstance(part, int):
         return get_args(annotation)[0]
     if get_origin(annotation) in (Union, types.UnionType):
-        found = [_below(member, part) for member in get_args(annotation)]
-        return next((member for member in found if member is not None), None)
+        members = [member for member in get_args(annotation) if member is not type(None)]
+        return _below(members[0], part) if len(members) == 1 else None  # else the part names a member
     return None
 
 
@@ -90,7 +91,7 @@ def _describe(annotation: Any, *, many: bool = False) -> str:
         return _describe(members[0], many=many)
     if is_dataclass(annotation):
         return f"{'mappings' if many else 'a mapping'} with keys such as {', '.join(_keys(annotation)[:3])}"
-    if origin is dict:
+    if origin in (dict, Mapping):
         return f"a mapping from names to {_describe(members[1], many=True)}"
     if origin is tuple:
         return f"a list of {_describe(members[0], many=True)}"

@@ -12,12 +12,18 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from aioli.config.choice import MethodChoice
 from aioli.config.explain import explain
-from aioli.config.model import Config, ConfigFile, MethodChoice
+from aioli.config.model import Config, ConfigFile
 from aioli.config.overrides import apply_overrides
+from aioli.config.parameters import read_parameters
 from aioli.config.yaml_text import dump_yaml, parse_yaml
+from aioli.constraints import Limits
 from aioli.errors import InputError, MixingWarning
 from aioli.methods import registry
+from aioli.methods.construct import name_and_parameters
+from aioli.methods.recipes import REFERENCE
+from aioli.protocol import Method, Problem
 
 __all__ = ["check_method", "load", "schema", "to_yaml"]
 
@@ -50,7 +56,11 @@ def load(
     if not checked.title:
         title = "Aioli comparison" if isinstance(source, Mapping) else Path(source).stem
         checked = replace(checked, title=title)
+    groups, targets = tuple(checked.data.groups), checked.targets
+    read = tuple(read_parameters(choice, base, groups, targets) for choice in checked.methods)
+    checked = replace(checked, methods=read)
     config = Config(**{f.name: getattr(checked, f.name) for f in fields(ConfigFile)}, base=base)
+    Limits.of(config.problem(_plenty(config)))
     for choice in config.methods if methods else ():
         check_method(config, choice)
     return config
@@ -63,13 +73,38 @@ def check_method(config: Config, choice: MethodChoice) -> None:
         InputError: an unknown method or parameter, or values that do not fit the groups and steps.
     """
     try:
-        problem = config.problem((sys.maxsize,) * len(config.data.groups))
+        problem = config.problem(_plenty(config))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MixingWarning)  # said again, with the real sizes, by the run
-            registry.build(choice.name, choice.parameters).init(problem)
+            method = registry.stand_in(choice.name, choice.parameters, problem)
+            method.init(problem)
+            _check_extras(config, choice, method, problem)
     except InputError as error:
         told = str(error)
         raise InputError(told if repr(choice.name) in told else f"method {choice.label!r}: {told}") from None
+
+
+def _plenty(config: Config) -> tuple[int, ...]:
+    """Training tokens of each group [m], as long as they are not known."""
+    return (sys.maxsize,) * len(config.data.groups)
+
+
+def _check_extras(config: Config, choice: MethodChoice, method: Method[Any], problem: Problem) -> None:
+    """Refuse `use`, `run_steps` and `reference` where they would do nothing or cannot be done."""
+    runs = registry.extra_runs(choice.name, choice.parameters, problem)
+    if choice.use == "mixture" and not hasattr(method, "answer"):
+        raise InputError("use: mixture is for methods that conclude with a mixture, such as doremi")
+    if choice.run_steps is not None and not runs and not choice.takes_mixture:
+        raise InputError("run_steps is for methods that need other runs; this one does not")
+    if choice.reference is None:
+        return
+    if not any(run.role == REFERENCE for run in runs):
+        raise InputError("reference is for methods that read a reference run; this one does not")
+    if choice.reference_path is None:
+        name, parameters = name_and_parameters("a method", choice.reference)
+        if registry.recipe_of(name) or registry.extra_runs(name, parameters, problem):
+            raise InputError(f"reference must be a method that needs no other runs, got {name}")
+        registry.stand_in(name, parameters, problem).init(problem)
 
 
 def to_yaml(config: Config) -> str:

@@ -2,95 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import ConfigDict
 
+from aioli.config.choice import MethodChoice, MethodEntry
 from aioli.data.settings import DataSettings
 from aioli.errors import InputError, nearest
-from aioli.methods.registry import complete
 from aioli.objectives import get_objective
-from aioli.protocol import Problem
+from aioli.protocol import Constraints, Problem
 from aioli.training.settings import EvaluationSettings, ModelSettings, TrainSettings
 
-__all__ = ["Config", "ConfigFile", "MethodChoice", "read_methods"]
-
-
-@dataclass(frozen=True)
-class MethodChoice:
-    """One entry of `methods:`: a name of the registry, its parameters, and what to call it in results."""
-
-    name: str
-    parameters: dict[str, Any] = field(default_factory=dict)
-    label: str = ""
-
-    def __post_init__(self) -> None:
-        if not self.label:
-            told = ", ".join(f"{key}={_short(value)}" for key, value in self.parameters.items())
-            object.__setattr__(self, "label", f"{self.name}({told})" if told else self.name)
-
-    def to_entry(self) -> str | dict[str, Any]:
-        """The entry as the config file spells it.
-
-        >>> MethodChoice("aioli", {"eta": 0.5}).to_entry()
-        {'aioli': {'eta': 0.5}}
-        """
-        entry: dict[str, Any] = {self.name: self.parameters}
-        if self.label != MethodChoice(self.name, self.parameters).label:
-            entry["label"] = self.label
-        return entry if self.parameters or "label" in entry else self.name
-
-    @property
-    def identity(self) -> tuple[str, Any]:
-        """What decides a run: the name and all parameters, defaults filled in, as JSON values.
-
-        Raises:
-            InputError: an unknown method.
-        """
-        return self.name, json.loads(json.dumps(complete(self.name, self.parameters), default=str))
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return f"{value:g}" if isinstance(value, float) else json.dumps(value)
-
-
-def _method_choice(entry: Any) -> Any:
-    """Read `name`, `{name: {parameter: value}}` or `{name: {...}, label: "..."}`."""
-    if isinstance(entry, str):
-        return {"name": entry}
-    shape = "a name, {name: {parameter: value}}, or the latter with label: text beside the name"
-    if not isinstance(entry, dict):
-        raise InputError(f"expected {shape}, got {entry!r}")
-    names = [key for key in entry if key != "label"]
-    label = entry.get("label", "")
-    if len(names) != 1 or not isinstance(label, str):
-        raise InputError(f"expected {shape}, got {entry!r}")
-    parameters = entry[names[0]]
-    if parameters is not None and not isinstance(parameters, dict):
-        raise InputError(f"expected {shape}, got {entry!r}")
-    return {"name": names[0], "parameters": parameters or {}, "label": label}
-
-
-def read_methods(entries: Sequence[str | dict[str, Any]]) -> list[MethodChoice]:
-    """The methods that entries of `methods:` name, as `MethodChoice.to_entry` writes them.
-
-    Raises:
-        InputError: an entry of another shape.
-    """
-    return [MethodChoice(**_method_choice(entry)) for entry in entries]
-
-
-_METHOD_SCHEMA = {
-    "description": 'A method: its name, or {name: {parameter: value}}, optionally with label: "text".',
-    "anyOf": [{"type": "string"}, {"type": "object", "minProperties": 1, "maxProperties": 2}],
-}
-MethodEntry = Annotated[MethodChoice, BeforeValidator(_method_choice), WithJsonSchema(_METHOD_SCHEMA)]
+__all__ = ["Config", "ConfigFile"]
 
 
 @dataclass(frozen=True)
@@ -99,9 +25,12 @@ class ConfigFile:
 
     Attributes:
         title: heading of the results; the config file's name when empty.
-        objective: what the methods work for: mean_loss, mean_perplexity or worst_target. A method may be
-            given another; `matched` is stratified sampling for the mean loss.
+        objective: what the methods work for: mean_loss, mean_perplexity, worst_target, mean_excess or
+            worst_excess. A method may be given another; `matched` is stratified sampling for the mean loss.
         target_weights: weight of every target in the objective, by name; equal when not given.
+        reference_losses: for every target the loss in nats per token that mean_excess and worst_excess are
+            measured from, by name.
+        constraints: what every method's mixtures must keep to: max_repeats, floors, fixed, max_change.
         methods: what to compare. seeds: each method is trained once with each.
     """
 
@@ -114,6 +43,8 @@ class ConfigFile:
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     objective: str = "mean_loss"
     target_weights: dict[str, float] | None = None
+    reference_losses: dict[str, float] | None = None
+    constraints: Constraints = field(default_factory=Constraints)
     methods: tuple[MethodEntry, ...] = (
         MethodChoice("stratified"),
         MethodChoice("matched", {"objective": "mean_perplexity"}, "matched"),
@@ -122,8 +53,14 @@ class ConfigFile:
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
 
     def __post_init__(self) -> None:
-        get_objective(self.objective)
-        self._check_weights()
+        objective = get_objective(self.objective)
+        self._check_targets("target_weights", " (0 is allowed)")
+        self._check_targets("reference_losses", "")
+        if objective.excess and self.reference_losses is None:
+            raise InputError(
+                f"objective {self.objective} needs reference_losses: for every target the loss in nats per "
+                "token that it is known to reach, such as that of a run on it alone"
+            )
         if not self.methods:
             raise InputError("methods is empty: name at least one, such as stratified")
         labels = [choice.label for choice in self.methods]
@@ -143,17 +80,15 @@ class ConfigFile:
         """Names of the held-out sets: the groups unless `data.targets` is given."""
         return tuple(self.data.targets or self.data.groups)
 
-    def _check_weights(self) -> None:
-        for name in self.target_weights or {}:
+    def _check_targets(self, key: str, note: str) -> None:
+        """Refuse values by target that do not name exactly the targets."""
+        given = getattr(self, key)
+        for name in given or {}:
             if name not in self.targets:
-                raise InputError(
-                    f"target_weights names an unknown target {name!r}; {nearest(name, self.targets)}"
-                )
-        missing = [name for name in self.targets if name not in (self.target_weights or self.targets)]
+                raise InputError(f"{key} names an unknown target {name!r}; {nearest(name, self.targets)}")
+        missing = [name for name in self.targets if name not in (given or self.targets)]
         if missing:
-            raise InputError(
-                f"target_weights needs every target; missing: {', '.join(missing)} (0 is allowed)"
-            )
+            raise InputError(f"{key} needs every target; missing: {', '.join(missing)}{note}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +99,8 @@ class Config(ConfigFile):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.data.targets:
+            object.__setattr__(self, "methods", tuple(choice.guarded_by_text() for choice in self.methods))
         seen: list[MethodChoice] = []
         for choice in self.methods:
             twin = next((other for other in seen if other.identity == choice.identity), None)
@@ -174,13 +111,18 @@ class Config(ConfigFile):
                 )
             seen.append(choice)
 
+    @property
+    def constraints_set(self) -> dict[str, Any]:
+        """Those of the constraints that are given, as plain values."""
+        return {key: value for key, value in asdict(self.constraints).items() if value not in (None, {})}
+
     def problem(self, group_tokens: Sequence[int]) -> Problem:
         """The run as a method sees it, with `group_tokens` [m] training tokens in the groups.
 
         Raises:
             InputError: group tokens that are negative, all zero, or of another number than the groups.
         """
-        weights = self.target_weights
+        weights, references = self.target_weights, self.reference_losses
         return Problem(
             groups=tuple(self.data.groups),
             group_tokens=tuple(group_tokens),
@@ -190,13 +132,16 @@ class Config(ConfigFile):
             warmup_steps=self.train.warmup,
             objective=self.objective,
             target_weights=tuple(weights[name] for name in self.targets) if weights else None,
+            reference_losses=tuple(references[name] for name in self.targets) if references else None,
+            constraints=self.constraints,
         )
 
     def to_dict(self, *, absolute: bool = False) -> dict[str, Any]:
         """Plain values in the shape of the file; with `absolute`, paths that hold from anywhere."""
         plain = asdict(self)
         del plain["base"]
-        plain["methods"] = [choice.to_entry() for choice in self.methods]
+        choices = [choice.located(self.base) if absolute else choice for choice in self.methods]
+        plain["methods"] = [choice.to_entry() for choice in choices]
         data = plain["data"]
         for source in [*data["groups"].values(), *data["targets"].values()]:
             source["paths"] = [str(self.base / path) if absolute else path for path in source["paths"]]

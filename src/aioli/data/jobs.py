@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -36,10 +36,19 @@ class Cutting:
     Attributes:
         block: characters or tokens of a block; 0 leaves every document whole.
         whole: keys of documents that stay whole all the same, because another source has them too.
+        cut: block of documents that are cut in any case, by their key: an earlier corpus cut them so.
     """
 
     block: int = 0
     whole: frozenset[int] = frozenset()
+    cut: Mapping[int, int] = field(default_factory=dict)
+
+    def block_of(self, document: str | Tokens) -> int:
+        """The block into which a document is cut; 0: it stays whole."""
+        if not self.block and not self.cut:
+            return 0
+        name = key(document)
+        return self.cut.get(name, 0 if name in self.whole else self.block)
 
 
 @dataclass
@@ -69,8 +78,9 @@ def _documents(unit: Unit, cutting: Cutting, tally: Tally, report: Report) -> It
             tally.empty += 1
         else:
             tally.documents += 1
-            if cutting.block and key(document) not in cutting.whole:
-                yield from cut(document, cutting.block)
+            block = cutting.block_of(document)
+            if block:
+                yield from cut(document, block)
             else:
                 yield document
 
@@ -164,7 +174,8 @@ class Encode:
         tokenizer: its file; None when every document already is tokens.
         end: id put after every text.
         dtype: of the ids written.
-        stem: path of the files written, `<stem>.<split>.bin`, and of `<stem>.json`, written last.
+        stem: path of the files written: `<stem>.<split>.bin`, `<stem>.<split>.npy` with the tokens of every
+            document, and `<stem>.json`, written last.
     """
 
     unit: Unit
@@ -189,6 +200,9 @@ class Encode:
             if count != self.codes.size:
                 raise _changed(self.unit)
             writer.flush()
+        for name, lengths in zip(SPLITS, writer.lengths, strict=True):
+            with replacing(Path(f"{self.stem}.{name}.npy")) as file:
+                np.save(file, np.array(lengths, np.int64))
         write_json(Path(f"{self.stem}.json"), dict(zip(SPLITS, writer.counts, strict=True)))
 
 
@@ -199,6 +213,7 @@ class _Writer:
     counts: list[dict[str, int]] = field(
         default_factory=lambda: [{"tokens": 0, "documents": 0, "bytes": 0} for _ in SPLITS]
     )
+    lengths: list[list[int]] = field(default_factory=lambda: [[] for _ in SPLITS])
     texts: list[tuple[int, str]] = field(default_factory=list)
     waiting: int = 0
     tokenizer: Any = None
@@ -206,7 +221,7 @@ class _Writer:
     def add(self, code: int, document: str | Tokens) -> None:
         self.counts[code]["documents"] += 1
         if not isinstance(document, str):
-            self._write(code, document)
+            self._write(code, [document])
             return
         self.counts[code]["bytes"] += len(document.encode())
         self.texts.append((code, document))
@@ -225,11 +240,13 @@ class _Writer:
         flat = [piece for group in pieces for piece in group]
         encoded = iter(self.tokenizer.encode_batch_fast(flat, add_special_tokens=False))
         for (code, _), group in zip(self.texts, pieces, strict=True):
-            for _ in group:
-                self._write(code, np.array(next(encoded).ids, dtype=np.int64))
-            self._write(code, np.array([self.task.end]))
+            parts = [np.array(next(encoded).ids, dtype=np.int64) for _ in group]
+            self._write(code, [*parts, np.array([self.task.end])])
         self.texts, self.waiting = [], 0
 
-    def _write(self, code: int, tokens: Tokens) -> None:
-        self.counts[code]["tokens"] += len(tokens)
-        self.files[code].write(np.ascontiguousarray(tokens, self.task.dtype).tobytes())
+    def _write(self, code: int, document: Sequence[Tokens]) -> None:
+        for tokens in document:
+            self.files[code].write(np.ascontiguousarray(tokens, self.task.dtype).tobytes())
+        length = sum(map(len, document))
+        self.lengths[code].append(length)
+        self.counts[code]["tokens"] += length

@@ -7,17 +7,19 @@ Everything is drawn in the calling process, by one gather for each group present
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aioli.data import order as ordering
 from aioli.data import plan as planning
 from aioli.data import shuffle as shuffling
+from aioli.data.order import Course, Order
 from aioli.data.plan import Plan
-from aioli.data.shuffle import MAX_ROWS, Shuffle
+from aioli.data.shuffle import MAX_ROWS
 from aioli.errors import InputError
 from aioli.protocol import Array
 from aioli.simplex import as_proportions
@@ -25,6 +27,7 @@ from aioli.simplex import as_proportions
 __all__ = ["Batch", "Loader"]
 
 _VERSION = 1
+_CHANGED_VERSION = 2  # of a position in groups whose text has changed on the way
 _AHEAD_ROWS = 1 << 14  # sequences planned at a time, to spread the cost of array operations
 _AHEAD_CELLS = 1 << 17  # steps x groups planned at a time
 
@@ -98,7 +101,8 @@ class Loader:
         self._arrays = [np.asarray(rows) for rows in sequences.values()]
         self._rows = np.array([len(rows) for rows in self._arrays], np.int64)
         self._batch, self._seed, self._rank, self._world = batch, int(seed), rank, world
-        self._shuffle = Shuffle(self._groups, self._rows.tolist(), seed=self._seed)
+        self._changes = 0
+        self._order = self._ordered([Course(name) for name in self._groups])
         self._plan = planning.start(len(self._groups))
         self._ahead: _Ahead | None = None
         self._taken = 0
@@ -112,16 +116,41 @@ class Loader:
         Raises:
             InputError: invalid proportions, a group without sequences among them, or negative steps.
         """
-        p = as_proportions(proportions, self._groups)
+        p = self._check_proportions(proportions)
         if steps < 0:
             raise InputError(f"a segment needs 0 steps or more, got {steps}")
+        return self._run(p, steps)
+
+    def peek(self, proportions: Mapping[str, float] | Array) -> Batch:
+        """The batch that `segment(proportions, 1)` would yield next; the position stays where it is.
+
+        Raises:
+            InputError: invalid proportions, or a group without sequences among them.
+        """
+        p = self._check_proportions(proportions)
+        ahead = self._look_ahead(planning.retarget(self._position(), p, self._batch), 1)
+        counts, group, rows, _ = ahead.steps
+        return Batch(self._gather(rows[0], zip(*ahead.gathers, strict=True)), group[0], counts[0])
+
+    def upcoming(self, count: int) -> list[NDArray[np.unsignedinteger[Any]]]:
+        """The next `count` rows of every group, each [rows, length], whatever is drawn of the others.
+
+        They are the same for all ranks, and the position stays where it is. A group with fewer rows gives
+        all it has.
+        """
+        taken = np.minimum(count, self._rows)
+        rows = np.split(self._order.rows_at(self._position().drawn, taken), np.cumsum(taken)[:-1])
+        return [self._order.take(j, self._arrays[j], index) for j, index in enumerate(rows)]
+
+    def _check_proportions(self, proportions: Mapping[str, float] | Array) -> Array:
+        p = as_proportions(proportions, self._groups)
         for name, rows, share in zip(self._groups, self._rows, p, strict=True):
             if share > 0 and rows == 0:
                 raise InputError(
                     f"group {name!r} has no sequences, but its proportion is {share:.6g}; "
                     f"give it proportion 0, or more text"
                 )
-        return self._run(p, steps)
+        return p
 
     @property
     def drawn(self) -> Array:
@@ -140,7 +169,7 @@ class Loader:
 
     def state_dict(self) -> dict[str, Any]:
         """The position after the last batch yielded: JSON, the same for every rank and world."""
-        return {
+        state = {
             "version": _VERSION,
             "shuffle": shuffling.VERSION,
             "seed": self._seed,
@@ -148,6 +177,10 @@ class Loader:
             "rows": self._rows.tolist(),
             "plan": planning.to_json(self._position()),
         }
+        if not self._changes:
+            return state
+        courses = [ordering.to_json(course) for course in self._order.courses]
+        return state | {"version": _CHANGED_VERSION, "changes": self._changes, "courses": courses}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from a position saved by `state_dict`, under any rank, world or batch.
@@ -156,29 +189,39 @@ class Loader:
             InputError: another version, seed, groups or row counts, or a damaged state; nothing changes.
         """
         self._check_state(state)
-        self._plan = planning.from_json(state["plan"], len(self._groups))
-        self._ahead, self._taken, self._segment = None, 0, None
+        plan = planning.from_json(state["plan"], len(self._groups))
+        saved = state.get("courses")
+        courses = map(Course, self._groups) if saved is None else map(ordering.from_json, saved)
+        self._order = self._ordered(list(courses))
+        self._changes = int(state.get("changes", 0))
+        self._plan, self._ahead, self._taken, self._segment = plan, None, 0, None
+
+    def _ordered(self, courses: list[Course]) -> Order:
+        return Order(self._rows.tolist(), self._arrays[0].shape[1], courses, seed=self._seed)
 
     def _run(self, p: Array, steps: int) -> Iterator[Batch]:
         mine = self._segment = object()
-        takes = [rows.take for rows in self._arrays]
-        shape = (self._batch // self._world, self._arrays[0].shape[1])
-        dtype = self._arrays[0].dtype
         left = steps
         while left:
             self._plan = planning.retarget(self._position(), p, self._batch)
             self._ahead, self._taken = None, 0
-            ahead = self._ahead = self._look_ahead(left)
+            ahead = self._ahead = self._look_ahead(self._plan, left)
             gathers = zip(*ahead.gathers, strict=True)
             for drawn, group, rows, present in zip(*ahead.steps, strict=True):
-                tokens = np.empty(shape, dtype)
-                for index, begin, end in islice(gathers, present):
-                    takes[index](rows[begin:end], 0, tokens[begin:end], "clip")
+                tokens = self._gather(rows, islice(gathers, present))
                 self._taken += 1
                 yield Batch(tokens, group, drawn)
                 if self._segment is not mine:
                     raise RuntimeError("this segment ended when another was started or a state was loaded")
             left -= self._taken
+
+    def _gather(self, rows: NDArray[np.int64], gathers: Iterable[tuple[int, int, int]]) -> NDArray[Any]:
+        """The tokens of one step's local `rows`, one run of rows for each group present."""
+        first = self._arrays[0]
+        tokens = np.empty((rows.size, first.shape[1]), first.dtype)
+        for index, begin, end in gathers:
+            self._order.take(index, self._arrays[index], rows[begin:end], tokens[begin:end])
+        return tokens
 
     def _position(self) -> Plan:
         """The plan after exactly the steps that were yielded; planned ones are given up by taking it."""
@@ -186,13 +229,13 @@ class Loader:
             return self._plan
         return planning.advance(self._plan, self._ahead.counts[: self._taken])
 
-    def _look_ahead(self, left: int) -> _Ahead:
-        """Plan the next steps, at most `left`, and lay their rows out."""
+    def _look_ahead(self, plan: Plan, left: int) -> _Ahead:
+        """Plan the steps after `plan`, at most `left`, and lay their rows out."""
         m, batch = self._rows.size, self._batch
         steps = min(left, max(1, min(_AHEAD_ROWS // batch, _AHEAD_CELLS // m)))
-        counts = planning.step_counts(self._plan, steps)
+        counts = planning.step_counts(plan, steps)
         total = counts.sum(axis=0)
-        rows = self._shuffle.rows_at(self._plan.drawn, total)
+        rows = self._order.rows_at(plan.drawn, total)
         # rows come group by group: lay them out step by step, and group by group within a step
         cells = counts.ravel()
         begin = np.cumsum(total) - total + np.cumsum(counts, axis=0) - counts
@@ -201,7 +244,7 @@ class Loader:
         group = np.repeat(np.tile(np.arange(m), steps), cells).reshape(steps, batch)
         local = counts
         if self._world > 1:
-            columns = self._columns(steps)
+            columns = self._columns(plan, steps)
             rows, group = np.take_along_axis(rows, columns, 1), np.take_along_axis(group, columns, 1)
             cell = (np.arange(steps)[:, None] * m + group).ravel()
             local = np.bincount(cell, minlength=steps * m).reshape(steps, m)
@@ -211,14 +254,15 @@ class Loader:
         each = np.bincount(step, minlength=steps).tolist()
         return _Ahead(counts, (counts.astype(np.float64), group, rows, each), gathers)
 
-    def _columns(self, steps: int) -> NDArray[np.int64]:
+    def _columns(self, plan: Plan, steps: int) -> NDArray[np.int64]:
         """[steps, local rows] which of each step's rows are this rank's."""
-        first_step = int(self._plan.drawn.sum()) // self._batch
+        first_step = int(plan.drawn.sum()) // self._batch
         turn = (self._rank + first_step + np.arange(steps)) % self._world
         return turn[:, None] + np.arange(0, self._batch, self._world)
 
     def _check_state(self, state: Mapping[str, Any]) -> None:
-        for name, ours in (("version", _VERSION), ("shuffle", shuffling.VERSION), ("seed", self._seed)):
+        version = _VERSION if state.get("courses") is None else _CHANGED_VERSION
+        for name, ours in (("version", version), ("shuffle", shuffling.VERSION), ("seed", self._seed)):
             if state.get(name) != ours:
                 raise InputError(
                     f"this loader's {name} is {ours}, the saved position's is {state.get(name)!r}; "
@@ -240,6 +284,9 @@ class Loader:
             differences = [f"the order of the groups was {groups} and is {list(self._groups)} now"]
         if differences:
             raise InputError("the saved position belongs to other data: " + "; ".join(differences))
+        courses = state.get("courses")
+        if courses is not None and (not isinstance(courses, list) or len(courses) != len(groups)):
+            raise InputError(f"the saved position is damaged: {len(groups)} groups with courses {courses!r}")
 
 
 def _check_sequences(sequences: Mapping[str, NDArray[Any]]) -> None:

@@ -11,9 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aioli.data.jobs import Cutting, Scanned, Tally
+from aioli.data.predecessor import Predecessor
 from aioli.data.settings import SplitSettings
 from aioli.data.sources import Source
-from aioli.data.splits import DUPLICATE, IN_TARGET, SPLITS, TRAIN, Assignment, Codes, Keys, assign, block_size
+from aioli.data.splits import (
+    DUPLICATE,
+    IN_TARGET,
+    NO_PINS,
+    SPLITS,
+    TRAIN,
+    TRAINED,
+    Assignment,
+    Codes,
+    Keys,
+    assign,
+    block_size,
+)
 from aioli.errors import InputError
 
 __all__ = ["Plan", "Survey", "check_documents", "cuttings", "make_plans", "split_names", "training_sample"]
@@ -51,11 +64,12 @@ class Survey:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to become of a source's documents (or blocks)."""
+    """What is to become of a source's documents (or blocks); `cut` [c] are keys of documents in blocks."""
 
     survey: Survey
     cutting: Cutting
     assignment: Assignment
+    cut: Keys
 
     def by_unit(self, values: NDArray[Any]) -> list[NDArray[Any]]:
         """Cut an array over all documents into one array a unit."""
@@ -76,6 +90,7 @@ class Plan:
             "duplicates_dropped": self.assignment.count(DUPLICATE),
             "duplicates_kept_in_training": self.assignment.kept_copies,
             "in_targets": self.assignment.count(IN_TARGET),
+            "trained_before": self.assignment.count(TRAINED),
             "block": self.cutting.block,
         }
         kind = "tokens" if self.survey.source.tokens else "characters"
@@ -85,6 +100,7 @@ class Plan:
             "duplicates_dropped": "dropped from validation or test, second copies",
             "duplicates_kept_in_training": "in training are second copies",
             "in_targets": "left out of the group because a target has them too",
+            "trained_before": "left out of the target because the run may have trained on them",
         }
         messages = [f"{name}: {_count(counts[what])} {text}" for what, text in told.items() if counts[what]]
         if self.cutting.block:
@@ -122,21 +138,31 @@ def check_documents(surveys: Sequence[Survey], allowed: float) -> None:
             )
 
 
-def cuttings(surveys: Sequence[Survey], split: SplitSettings) -> dict[str, Cutting]:
+def cuttings(
+    surveys: Sequence[Survey], split: SplitSettings, before: Predecessor | None
+) -> dict[str, Cutting]:
     """Decide which sources are cut into blocks.
 
     A document that another group or target has too stays whole, so that its copies stay together; a
-    target's need not when only groups have it, because those leave it out.
+    target's need not when only groups have it, because those leave it out. What an earlier corpus cut, or
+    left whole, stays so.
     """
     result = {}
+    pins, known = (NO_PINS, {}) if before is None else (before.pins, before.cut)
     for survey in surveys:
         shares = (0.5, 0.5) if survey.source.target else (split.validation, split.test)
-        block = block_size(survey.keys, survey.sizes, shares, tokens=survey.source.tokens)
+        block = before.block(survey.source.name) if before else 0
+        block = block or block_size(survey.keys, survey.sizes, shares, tokens=survey.source.tokens)
         whole: set[int] = set()
         for other in surveys if block else ():
             if other is not survey and (other.source.target or not survey.source.target):
                 whole.update(np.intersect1d(survey.keys, other.keys).tolist())
-        result[survey.source.name] = Cutting(block, frozenset(whole))
+        if block:
+            whole.update(np.intersect1d(survey.keys, pins.keys).tolist())
+        cut = (
+            {name: known[name] for name in np.unique(survey.keys).tolist() if name in known} if known else {}
+        )
+        result[survey.source.name] = Cutting(block, frozenset(whole), cut)
     return result
 
 
@@ -145,12 +171,14 @@ def make_plans(
     pieces: Sequence[Survey],
     cutting: Mapping[str, Cutting],
     split: SplitSettings,
+    before: Predecessor | None,
 ) -> list[Plan]:
     """Assign every piece (document or block) of every source to a split.
 
     Args:
         documents: surveys of whole documents.
         pieces: surveys after cutting; the same for sources that are not cut.
+        before: the corpus whose documents stay in the splits they are in.
     """
     none = np.empty(0, np.uint64)
     held = np.unique(
@@ -158,8 +186,21 @@ def make_plans(
     )
     groups = {s.source.name: s.keys for s in pieces if not s.source.target}
     targets = {s.source.name: s.keys for s in pieces if s.source.target}
-    assignments = assign(groups, targets, held, split)
-    return [Plan(s, cutting[s.source.name], assignments[s.source.name]) for s in pieces]
+    assignments = assign(groups, targets, held, split, NO_PINS if before is None else before.pins)
+    return [
+        Plan(piece, cutting[name], assignments[name], _cut_documents(whole.keys, cutting[name]))
+        for whole, piece in zip(documents, pieces, strict=True)
+        for name in [piece.source.name]
+    ]
+
+
+def _cut_documents(keys: Keys, cutting: Cutting) -> Keys:
+    """Keys of the documents that are cut into blocks."""
+    different = np.unique(keys)
+    known = np.isin(different, np.array([*cutting.cut], np.uint64))
+    if not cutting.block:
+        return different[known]
+    return different[known | ~np.isin(different, np.array([*cutting.whole], np.uint64))]
 
 
 def training_sample(plans: Sequence[Plan]) -> tuple[dict[str, list[NDArray[np.int64]]], int]:

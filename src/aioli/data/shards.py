@@ -8,17 +8,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aioli.data.splits import SPLITS
+from aioli.data.splits import SPLITS, Keys
 from aioli.errors import InputError, nearest
 
-__all__ = ["INDEX", "VERSION", "Corpus", "SplitInfo", "check_sequences", "dtype_for", "fingerprint", "sha256"]
+__all__ = [
+    "DOCUMENTS",
+    "INDEX",
+    "VERSION",
+    "Corpus",
+    "SplitInfo",
+    "check_sequences",
+    "dtype_for",
+    "fingerprint",
+    "sha256",
+]
 
 VERSION = 1
 INDEX = "index.json"
+DOCUMENTS = "documents.npz"
+"""Beside the token files of every group and target: its documents (or blocks) by content hash."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +155,40 @@ class Corpus:
         tokens = np.asarray(self.tokens(name, split))
         rows = tokens.size // length
         return tokens[: rows * length].reshape(rows, length)
+
+    def documents(self, name: str, split: str) -> tuple[Keys, NDArray[np.int64]]:
+        """[k] content hashes and [k] tokens of the documents of a split, in the order of its token file.
+
+        Raises:
+            InputError: a corpus that does not note its documents, or not as its index says.
+        """
+        noted = self._documents(name)
+        keys, lengths = noted[f"{split}_keys"], noted[f"{split}_lengths"]
+        if keys.size != lengths.size or lengths.sum() != self.split(name, split).tokens:
+            raise InputError(
+                f"{self.directory / name / DOCUMENTS} is not that of this corpus: delete "
+                f"{self.directory / INDEX} and tokenise again"
+            )
+        return keys, lengths
+
+    def cut_documents(self, name: str) -> Keys:
+        """Content hashes of the documents of a group or target that were cut into blocks."""
+        return self._documents(name)["cut"]
+
+    def _documents(self, name: str) -> dict[str, NDArray[Any]]:
+        path = self.directory / name / DOCUMENTS
+        try:
+            with np.load(path, allow_pickle=False) as noted:
+                return {key: noted[key] for key in noted.files}
+        except FileNotFoundError:
+            raise InputError(
+                f"the corpus in {self.directory} does not say where its documents end, because an earlier "
+                f"Aioli made it: delete {self.directory / INDEX} and tokenise again (to the same tokens)"
+            ) from None
+        except (OSError, ValueError, EOFError, BadZipFile):
+            raise InputError(
+                f"{path} is corrupt: delete {self.directory / INDEX} and tokenise again"
+            ) from None
 
     def verify(self) -> None:
         """Hash every token file and the tokenizer again.

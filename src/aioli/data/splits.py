@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +20,14 @@ from aioli.data.settings import SplitSettings
 __all__ = [
     "DUPLICATE",
     "IN_TARGET",
+    "NO_PINS",
     "SPLITS",
     "TEST",
     "TRAIN",
+    "TRAINED",
     "VALIDATION",
     "Assignment",
+    "Pins",
     "assign",
     "block_size",
     "cut",
@@ -31,11 +35,35 @@ __all__ = [
 ]
 
 SPLITS = ("train", "validation", "test")
-TRAIN, VALIDATION, TEST, DUPLICATE, IN_TARGET = range(5)
-"""Codes of a document: its split, or why it is left out (a second copy; also in a target)."""
+TRAIN, VALIDATION, TEST, DUPLICATE, IN_TARGET, TRAINED = range(6)
+"""Codes of a document: its split, or why it is left out (a second copy; also in a target; a target's
+document that was trained on before)."""
 
 Keys = NDArray[np.uint64]
 Codes = NDArray[np.uint8]
+
+
+class Pins(NamedTuple):
+    """Documents whose split is settled, because a run has trained or measured on them.
+
+    Attributes:
+        keys: [k] ascending. codes: [k] their splits. of_groups: keys of those that were in a group.
+    """
+
+    keys: Keys
+    codes: Codes
+    of_groups: Keys
+
+    def find(self, keys: Keys) -> Codes:
+        """The settled split of every key, FREE where it has none."""
+        if not self.keys.size:
+            return np.full(keys.size, FREE, np.uint8)
+        place = np.minimum(np.searchsorted(self.keys, keys), self.keys.size - 1)
+        return np.where(self.keys[place] == keys, self.codes[place], FREE).astype(np.uint8)
+
+
+FREE = 255
+NO_PINS = Pins(np.empty(0, np.uint64), np.empty(0, np.uint8), np.empty(0, np.uint64))
 
 
 def key(document: str | Tokens) -> int:
@@ -106,7 +134,11 @@ class Assignment:
 
 
 def assign(
-    groups: Mapping[str, Keys], targets: Mapping[str, Keys], held: Keys, split: SplitSettings
+    groups: Mapping[str, Keys],
+    targets: Mapping[str, Keys],
+    held: Keys,
+    split: SplitSettings,
+    pins: Pins = NO_PINS,
 ) -> dict[str, Assignment]:
     """Give every document of every group and target a code.
 
@@ -116,27 +148,33 @@ def assign(
     there, in every group that has it. Validation and test keep one copy of a document in each group,
     training keeps all copies. A document that is also in a target is left out of every group.
 
+    A pinned document stays in its split, whatever else the rules say; a target leaves out what is pinned
+    to training.
+
     Args:
         groups, targets: [k] document keys by name.
         held: keys of everything in the targets.
     """
     train = 1 - split.validation - split.test
-    free = {name: keys[~np.isin(keys, held)] for name, keys in groups.items()}
     result = {}
-    for sources, present, shares in (
-        (groups, free, (train, split.validation)),
-        (targets, targets, (0.0, 0.5)),
-    ):
-        moved = _moves(present, shares)
+    for sources, shares in ((groups, (train, split.validation)), (targets, (0.0, 0.5))):
+        left_out = {name: _left_out(keys, held, pins, sources is targets) for name, keys in sources.items()}
+        moved = _moves({name: keys[left_out[name] == TRAIN] for name, keys in sources.items()}, shares, pins)
         for name, keys in sources.items():
-            codes = _codes(keys, shares, moved)
-            if sources is groups:
-                codes[np.isin(keys, held)] = IN_TARGET
+            codes = np.where(left_out[name] == TRAIN, _codes(keys, shares, moved, pins), left_out[name])
             result[name] = _drop_copies(keys, codes)
     return result
 
 
-def _codes(keys: Keys, shares: tuple[float, float], moved: Mapping[int, int]) -> Codes:
+def _left_out(keys: Keys, held: Keys, pins: Pins, target: bool) -> Codes:
+    """IN_TARGET or TRAINED where a source leaves a document out for the sake of another, else TRAIN."""
+    if target:
+        return np.where(pins.find(keys) == TRAIN, TRAINED, TRAIN).astype(np.uint8)
+    taken = np.isin(keys, held) & ~np.isin(keys, pins.of_groups)
+    return np.where(taken, IN_TARGET, TRAIN).astype(np.uint8)
+
+
+def _codes(keys: Keys, shares: tuple[float, float], moved: Mapping[int, int], pins: Pins) -> Codes:
     """Codes by hash: the lowest hashes are held out, so that a larger share only adds to what is held out.
 
     With u = key / 2^64: test below 1 - train - validation, then validation, then training.
@@ -149,10 +187,11 @@ def _codes(keys: Keys, shares: tuple[float, float], moved: Mapping[int, int]) ->
         codes[u >= 1 - train] = TRAIN
     for moved_key, code in moved.items():
         codes[keys == np.uint64(moved_key)] = code
-    return codes
+    pinned = pins.find(keys)
+    return np.where(pinned == FREE, codes, pinned)
 
 
-def _moves(sources: Mapping[str, Keys], shares: tuple[float, float]) -> dict[int, int]:
+def _moves(sources: Mapping[str, Keys], shares: tuple[float, float], pins: Pins) -> dict[int, int]:
     """Documents that must change splits so that no split of a source is empty, with their new code."""
     wanted = (TRAIN, VALIDATION, TEST) if shares[0] > 0 else (VALIDATION, TEST)
     different = {name: np.unique(keys) for name, keys in sources.items()}
@@ -161,14 +200,16 @@ def _moves(sources: Mapping[str, Keys], shares: tuple[float, float]) -> dict[int
     while changed:
         changed = False
         for keys in different.values():
-            codes = _codes(keys, shares, moved)
+            codes = _codes(keys, shares, moved, pins)
             empty = [code for code in wanted if not (codes == code).any()]
             if keys.size < len(wanted) or not empty:
                 continue
             largest = np.bincount(codes, minlength=3).argmax()
-            donors = [int(k) for k in keys[codes == largest] if int(k) not in moved]
-            if len(donors) > 1:
-                moved[donors[0]] = empty[0]
+            there = keys[codes == largest]
+            left = ~np.isin(there, np.array([*moved], np.uint64))
+            donors = there[left & (pins.find(there) == FREE)]
+            if left.sum() > 1 and donors.size:
+                moved[int(donors[0])] = empty[0]
                 changed = True
     return moved
 

@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from aioli.data.choosing import make_tokenizer
 from aioli.data.jobs import Cutting, Encode, Scan, Scanned
 from aioli.data.parallel import Progress, Workers, available_cores
@@ -26,8 +28,9 @@ from aioli.data.planning import (
     make_plans,
     split_names,
 )
+from aioli.data.predecessor import Predecessor
 from aioli.data.settings import DataSettings
-from aioli.data.shards import INDEX, VERSION, Corpus, dtype_for, fingerprint, sha256
+from aioli.data.shards import DOCUMENTS, INDEX, VERSION, Corpus, dtype_for, fingerprint, sha256
 from aioli.data.sources import UNIT_BYTES, Source, open_source
 from aioli.data.splits import SPLITS
 from aioli.data.tokenizer import find_tokenizer
@@ -35,7 +38,7 @@ from aioli.errors import InputError
 from aioli.files import replace_file, replacing, write_errors_explained, write_json
 from aioli.locks import DirectoryLock
 
-__all__ = ["tokenize"]
+__all__ = ["find_tokenized", "tokenize"]
 
 REMEDY = "what is finished is kept; free some space, or use another directory, and run again"
 
@@ -45,12 +48,15 @@ def tokenize(
     base: Path,
     out: Path,
     *,
+    before: Predecessor | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Corpus:
     """Tokenise every group and target into `out`, or open what is there when the inputs are the same.
 
     Args:
+        before: the corpus that this one takes the place of in a run; its tokenizer is used, and its
+            documents stay in their splits.
         base: directory that relative paths start from.
         workers: processes; None chooses by cores and size. The result does not depend on it.
         progress: called with the stage ("reading", "training the tokenizer", "tokenising", "writing")
@@ -63,8 +69,8 @@ def tokenize(
         raise InputError(f"workers must be at least 1, got {workers}")
     base, out = Path(base), Path(out)
     sources = _open_sources(settings, base, out)
-    tokenizer = None if settings.tokenizer.path is None else find_tokenizer(settings.tokenizer.path, base)
-    inputs = _inputs(settings, sources, tokenizer)
+    tokenizer = _tokenizer(settings, base, before)
+    inputs = _inputs(settings, sources, tokenizer, before)
     unchanged = _unchanged(out, inputs)
     if unchanged is not None:
         return unchanged
@@ -73,7 +79,20 @@ def tokenize(
         DirectoryLock(out),
         Workers(*_processes(workers, sources)) as pool,
     ):
-        return _Run(settings, sources, tokenizer, inputs, out, pool, progress or _silent).corpus()
+        return _Run(settings, sources, tokenizer, before, inputs, out, pool, progress or _silent).corpus()
+
+
+def find_tokenized(
+    settings: DataSettings, base: Path, out: Path, before: Predecessor | None = None
+) -> Corpus | None:
+    """What `tokenize` would open without doing anything; None where it would have to work.
+
+    Raises:
+        InputError: input that cannot be used.
+    """
+    sources = _open_sources(settings, Path(base), Path(out))
+    inputs = _inputs(settings, sources, _tokenizer(settings, Path(base), before), before)
+    return _unchanged(Path(out), inputs)
 
 
 def _silent(stage: str, fraction: float) -> None:
@@ -100,15 +119,26 @@ def _within(path: Path, directory: Path) -> bool:
     return path.resolve().is_relative_to(directory.resolve())
 
 
-def _inputs(settings: DataSettings, sources: Sequence[Source], tokenizer: Path | None) -> str:
+def _tokenizer(settings: DataSettings, base: Path, before: Predecessor | None) -> Path | None:
+    """The file to encode with; None: there is none yet, or every source is tokens."""
+    if before is not None:
+        return before.tokenizer
+    return None if settings.tokenizer.path is None else find_tokenizer(settings.tokenizer.path, base)
+
+
+def _inputs(
+    settings: DataSettings, sources: Sequence[Source], tokenizer: Path | None, before: Predecessor | None
+) -> str:
     """Hash of all that decides the result: the files' names, sizes and times, and the settings."""
-    content = {
+    content: dict[str, Any] = {
         "version": VERSION,
         "sources": [[s.name, s.target, asdict(s.settings), s.files] for s in sources],
         "tokenizer": settings.tokenizer.vocab_size if tokenizer is None else sha256(tokenizer),
         "split": asdict(settings.split),
         "invalid_documents": settings.invalid_documents,
     }
+    if before is not None:
+        content["before"] = before.identity
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -134,6 +164,7 @@ class _Run:
     settings: DataSettings
     sources: list[Source]
     tokenizer: Path | None
+    before: Predecessor | None
     inputs: str
     out: Path
     pool: Workers
@@ -151,6 +182,8 @@ class _Run:
             facts, messages = make_tokenizer(
                 plans, self.settings.tokenizer, self.tokenizer, self.work / "final", self.pool, self.progress
             )
+            if self.before is not None:
+                facts = self.before.check_vocabulary(facts)
             self._encode(plans, facts)
             self._write_index(plans, facts, messages)
         self._publish()
@@ -169,11 +202,11 @@ class _Run:
         whole = Cutting()
         documents = self._survey(self.sources, {source.name: whole for source in self.sources}, "documents")
         check_documents(documents, self.settings.invalid_documents)
-        cutting = cuttings(documents, self.settings.split)
-        cut = [source for source in self.sources if cutting[source.name].block]
+        cutting = cuttings(documents, self.settings.split, self.before)
+        cut = [s for s in self.sources if cutting[s.name].block or cutting[s.name].cut]
         blocks = {survey.source.name: survey for survey in self._survey(cut, cutting, "blocks")}
         pieces = [blocks.get(survey.source.name, survey) for survey in documents]
-        return make_plans(documents, pieces, cutting, self.settings.split)
+        return make_plans(documents, pieces, cutting, self.settings.split, self.before)
 
     def _survey(self, sources: Sequence[Source], cutting: dict[str, Cutting], what: str) -> list[Survey]:
         paths = {
@@ -217,14 +250,15 @@ class _Run:
         total = sum(task.unit.size for task in tasks)
         self.pool.run(tasks, total, lambda fraction: self.progress("tokenising", fraction))
         for number, plan in enumerate(left, 1):
-            self._join(plan.survey.source)
+            self._join(plan)
             self.progress("writing", number / len(left))
 
     def _done(self, source: Source) -> Path:
         return self.work / "done" / f"{source.name}.json"
 
-    def _join(self, source: Source) -> None:
+    def _join(self, plan: Plan) -> None:
         """Join the parts of a source into its split files, record their sizes, and delete the parts."""
+        source = plan.survey.source
         stems = [self.work / "parts" / self._stem(source, unit.number) for unit in source.units]
         counts = [json.loads(Path(f"{stem}.json").read_bytes()) for stem in stems]
         directory = self.work / "final" / source.name
@@ -238,10 +272,20 @@ class _Run:
                         shutil.copyfileobj(part, file, 1 << 20)
             sums = {what: sum(count[split][what] for count in counts) for what in counts[0][split]}
             splits[split] = {**sums, "sha256": sha256(path)}
+        self._note_documents(plan, stems, directory / DOCUMENTS)
         write_json(self._done(source), splits)
         for stem in stems:
-            for suffix in ("json", *(f"{split}.bin" for split in SPLITS)):
+            for suffix in ("json", *(f"{split}.{kind}" for split in SPLITS for kind in ("bin", "npy"))):
                 Path(f"{stem}.{suffix}").unlink()
+
+    def _note_documents(self, plan: Plan, stems: Sequence[Path], path: Path) -> None:
+        """Write down key and tokens of every document in the order of the split files, and what was cut."""
+        arrays: dict[str, Any] = {"cut": plan.cut}
+        for code, split in enumerate(SPLITS):
+            arrays[f"{split}_keys"] = plan.survey.keys[plan.assignment.codes == code]
+            arrays[f"{split}_lengths"] = np.concatenate([np.load(f"{stem}.{split}.npy") for stem in stems])
+        with replacing(path) as file:
+            np.savez(file, **arrays)
 
     def _write_index(self, plans: Sequence[Plan], facts: dict[str, Any], messages: list[str]) -> None:
         names = [source.name for source in self.sources if not source.target]
@@ -273,6 +317,8 @@ class _Run:
             "inputs": self.inputs,
             "sources": sources,
         }
+        if self.before is not None:
+            index["before"] = self.before.to_json(self.out)
         write_json(self.work / INDEX, {**index, "fingerprint": fingerprint(index)})
 
     def _publish(self) -> None:

@@ -35,6 +35,9 @@ class ExcessOverTarget:
 
     References:
         arXiv 2310.06694 (dynamic batch loading); princeton-nlp/LLM-Shearing.
+    Departures:
+        The release updates at every evaluation of its validation sets; here a round opens with a
+        measurement, on few held-out sequences, and the first round trains on the start.
     """
 
     target_losses: Mapping[str, float]

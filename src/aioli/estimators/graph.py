@@ -9,6 +9,7 @@ import numpy as np
 
 from aioli.errors import InputError
 from aioli.protocol import Array, Observation, Problem, Request, Signal
+from aioli.regroup import Regroup, filled
 
 __all__ = ["Graph", "GraphState"]
 
@@ -97,3 +98,7 @@ class Graph:
 
     def losses(self, state: GraphState) -> Array:
         return state.window[-1:].sum(axis=0)
+
+    def regroup(self, change: Regroup, state: GraphState) -> GraphState:
+        """Losses in the window are inherited; a new target has the mean of the others."""
+        return state._replace(window=filled(change.targets(state.window.T).T))

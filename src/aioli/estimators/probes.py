@@ -9,6 +9,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from aioli.constraints import free_groups
 from aioli.errors import InputError, MixingWarning
 from aioli.protocol import Array, Observation, Problem, Request, Signal
 
@@ -60,6 +61,8 @@ class Probes:
         validation sets. `detrend` is ours: the common trend flattens the normalised matrix.
         The order of the probes is a hash of (seed, round, sweep, group name), so that it does not depend
         on how groups are numbered.
+        A group with a fixed proportion has it in every probe and is not probed: its column is 0, and what
+        it does to a target is in the trend common to the free groups' columns.
     """
 
     sweeps: int | None = None
@@ -85,12 +88,12 @@ class Probes:
 
     def least_round(self, problem: Problem) -> int:
         """Steps a round must have for the smallest automatic probing to stay in its share."""
-        probes = int(problem.available.sum()) * (self.sweeps or 1) * (self.probe_steps or 1)
-        return int(np.ceil(probes / AUTO_SHARE))
+        probes = _count(problem) * (self.sweeps or 1) * (self.probe_steps or 1)
+        return max(1, int(np.ceil(probes / AUTO_SHARE)))
 
     def resolve(self, problem: Problem, round_steps: int) -> Probes:
         """Fill in the automatic sizes for rounds of `round_steps` steps."""
-        probes, budget = int(problem.available.sum()), AUTO_SHARE * round_steps
+        probes, budget = max(1, _count(problem)), AUTO_SHARE * round_steps
         sweeps = self.sweeps or (2 if 2 * probes * (self.probe_steps or 1) <= budget else 1)
         probe_steps = self.probe_steps or max(1, int(budget // (sweeps * probes)))
         return replace(self, sweeps=sweeps, probe_steps=probe_steps)
@@ -104,7 +107,7 @@ class Probes:
         """
         sized = self.resolve(problem, round_steps)
         assert sized.sweeps is not None and sized.probe_steps is not None
-        probes = int(problem.available.sum())
+        probes = _count(problem)
         spent = sized.sweeps * probes * sized.probe_steps
         sizes = f"{sized.sweeps} sweeps x {probes} probes x {sized.probe_steps} steps = {spent} steps"
         if spent >= round_steps:
@@ -135,19 +138,20 @@ class Probes:
         assert self.sweeps is not None and self.probe_steps is not None
         if state.position < 0:
             return Request(proportions, 0, self.needs, "measure")
-        if state.position >= self.sweeps * int(problem.available.sum()):
+        if state.position >= self.sweeps * _count(problem):
             return None
         mixture = self.mixture(problem, probed_group(problem, state))
         return Request(mixture, self.probe_steps, self.needs, "probe")
 
     def mixture(self, problem: Problem, group: int) -> Array:
         """The nominal mixture [m] of the probe of one group."""
-        usable = problem.available
-        others = int(usable.sum()) - 1
-        if not others:
-            return problem.uniform
-        mixture = np.where(usable, (1 - self.focus) / others, 0.0)
-        mixture[group] = self.focus
+        usable = free_groups(problem)
+        fixed = problem.constraints.fixed or {}
+        mixture = np.array([fixed.get(name, 0.0) for name in problem.groups])
+        rest, others = 1 - mixture.sum(), int(usable.sum()) - 1
+        if others:
+            mixture[usable] = rest * (1 - self.focus) / others
+        mixture[group] = rest * self.focus if others else rest
         return mixture
 
     def update(self, problem: Problem, state: ProbesState, seen: Observation) -> ProbesState:
@@ -161,14 +165,18 @@ class Probes:
         return state._replace(position=state.position + 1, losses=losses, mixtures=mixtures, gains=gains)
 
     def matrix(self, problem: Problem, state: ProbesState) -> Array:
-        """The raw matrix [n, m] of a finished round, in nats per probe; 0 for groups without data."""
+        """The raw matrix [n, m] of a finished round, in nats per probe; 0 for groups that are not probed."""
         assert self.sweeps is not None
-        usable = problem.available
+        usable = free_groups(problem)
         mixtures = (state.mixtures / self.sweeps)[np.ix_(usable, usable)]
         gains = (state.gains / self.sweeps)[:, usable]
         matrix = np.zeros((problem.n, problem.m))
+        if not usable.any():
+            return np.full_like(matrix, np.nan)
         if self.diagonal:
-            own = np.diag(state.gains)[usable] / self.sweeps / np.diag(mixtures)
+            share = np.diag(mixtures)
+            fall = np.diag(state.gains)[usable] / self.sweeps
+            own = np.divide(fall, share, out=np.zeros_like(fall), where=share > 0)  # a cap may leave none
             matrix[np.nonzero(usable)[0], np.nonzero(usable)[0]] = own
             return matrix
         solved = solve_matrix(mixtures, gains)
@@ -182,9 +190,14 @@ class Probes:
         return state.losses
 
 
+def _count(problem: Problem) -> int:
+    """How many groups there are to probe."""
+    return int(free_groups(problem).sum())
+
+
 def probed_group(problem: Problem, state: ProbesState) -> int:
     """The group probed at the state's position: a random order per sweep, keyed by group names."""
-    usable = np.nonzero(problem.available)[0]
+    usable = np.nonzero(free_groups(problem))[0]
     sweep, place = divmod(state.position, len(usable))
     key = f"{problem.seed}/{state.round}/{sweep}/"
     order = sorted(usable, key=lambda g: hashlib.blake2b((key + problem.groups[g]).encode()).digest())

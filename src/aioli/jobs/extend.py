@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from aioli.config import Config, read_methods
+from aioli.data.settings import DataSettings
 from aioli.data.shards import Corpus
 from aioli.errors import InputError
 from aioli.jobs.output import PLAN, Plan
 
-__all__ = ["check_corpus", "check_plan", "found_plan"]
+__all__ = ["GROUPS", "changed_keys", "check_corpus", "check_plan", "found_plan"]
 
-FREE = ("title", "train.checkpoint_every")
+FREE = ("title.", "train.checkpoint_every.")
 """Keys that change no number."""
+GROUPS = ("data.groups.", "data.targets.")
+GROUPS_HINT = ". The groups of a single run can change on the way: `aioli train ... --resume`"
 PATHS = (".paths", "data.tokens", "data.tokenizer.path")
 """Ends of the keys that hold paths."""
 
@@ -28,32 +31,54 @@ def found_plan(out: Path) -> Plan | None:
     return Plan(out) if (out / PLAN).exists() else None
 
 
-def check_plan(plan: Plan | None, config: Config, only: str = "") -> None:
+def check_plan(plan: Plan | None, config: Config, only: str = "", free: tuple[str, ...] = ()) -> None:
     """Allow `config` to continue or extend a plan: more methods, more seeds, other names for them.
 
+    A key that the plan was written without counts as having its default.
+
     Args:
-        only: compare the keys that begin so, and nothing else.
+        only: compare the keys that begin so, and nothing else. free: leave those out that begin so.
 
     Raises:
         InputError: another setting, or a method or seed of the plan that `config` leaves out.
     """
     if plan is None:
         return
-    before, now = dict(_flat(plan.config)), dict(_flat(config.to_dict()))
-    told = [
-        f"{key} was {before.get(key)!r}, is {now.get(key)!r}"
-        for key in dict.fromkeys([*before, *now])
-        if key.startswith(only) and key not in FREE
-        if before.get(key) != now.get(key)
-        if not _same_files(key, before.get(key), plan.base, now.get(key), config.base)
-    ]
-    if told:
+    changed = changed_keys(plan, config, only, free)
+    if changed:
+        told = [f"{key} was {before!r}, is {now!r}" for key, (before, now) in changed.items()]
         raise InputError(
             f"{plan.out} holds runs of another config, which would be replaced: {'; '.join(told)}. Use the "
             "config it was made with (config.resolved.yaml there), or name another directory with --out"
+            + (GROUPS_HINT if any(f"{key}.".startswith(GROUPS) for key in changed) else "")
         )
-    if not only:
+    if not only and not free:
         _check_kept(plan, config)
+
+
+def changed_keys(
+    plan: Plan, config: Config, only: str | tuple[str, ...] = "", free: tuple[str, ...] = ()
+) -> dict[str, tuple[Any, Any]]:
+    """(before, now) of the settings that `config` has otherwise than the plan, methods and seeds left out.
+
+    Args:
+        only: compare the keys that begin so. free: leave those out that begin so.
+    """
+    now, before = dict(_flat(config.to_dict())), _defaults(config) | dict(_flat(plan.config))
+    return {
+        key: (before.get(key), now.get(key))
+        for key in dict.fromkeys([*before, *now])
+        if f"{key}.".startswith(only) and not f"{key}.".startswith((*FREE, *free))
+        if before.get(key) != now.get(key)
+        if not _same_files(key, before.get(key), plan.base, now.get(key), config.base)
+    }
+
+
+def _defaults(config: Config) -> dict[str, Any]:
+    """The default of every setting, flat; groups and targets have none."""
+    plain = Config(data=DataSettings(config.data.groups), base=config.base).to_dict()
+    del plain["data"]["groups"], plain["data"]["targets"]
+    return dict(_flat(plain))
 
 
 def _same_files(key: str, before: Any, base: str | None, now: Any, new_base: Path) -> bool:
@@ -66,8 +91,14 @@ def _same_files(key: str, before: Any, base: str | None, now: Any, new_base: Pat
 
 
 def _check_kept(plan: Plan, config: Config) -> None:
-    identities = [choice.identity for choice in config.methods]
-    methods = [c.label for c in read_methods(plan.config["methods"]) if c.identity not in identities]
+    now = [*config.methods, *(choice.located(config.base) for choice in config.methods)]
+    identities = [choice.identity for choice in now]
+    old_base = Path(plan.base or ".")
+    methods = [
+        choice.label
+        for choice in read_methods(plan.config["methods"])
+        if choice.identity not in identities and choice.located(old_base).identity not in identities
+    ]
     seeds = [str(seed) for seed in plan.config["seeds"] if seed not in config.seeds]
     gone = [f"method{'s' * (len(methods) > 1)} {', '.join(methods)}"] * bool(methods)
     gone += [f"seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}"] * bool(seeds)
@@ -88,7 +119,8 @@ def check_corpus(plan: Plan | None, corpus: Corpus) -> None:
     if plan is not None and plan.fingerprint not in (None, corpus.fingerprint):
         raise InputError(
             f"the text has changed since the runs in {plan.out} (fingerprint {plan.fingerprint}, now "
-            f"{corpus.fingerprint}): restore the files, or name another directory with --out"
+            f"{corpus.fingerprint}): restore the files, or name another directory with --out. A single run "
+            "can go on with the text as it is now: `aioli train ... --resume --from NAME=NAME`, NAME a group"
         )
 
 

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from aioli.config import Config, MethodChoice, to_yaml
+from aioli.constraints import Limits
 from aioli.data.settings import TextSource
 from aioli.data.shards import Corpus, check_sequences
 from aioli.data.sources import open_source
 from aioli.errors import InputError, MixingWarning
 from aioli.jobs.names import tokens_directory
-from aioli.jobs.runs import check_workers, plan_specs
+from aioli.jobs.planning import plan_runs
+from aioli.jobs.references import check_references, find_references
+from aioli.jobs.runs import check_workers
 from aioli.methods import registry
+from aioli.methods.recipes import MIXTURE
 from aioli.mixer import Mixer
-from aioli.protocol import Problem, Signal
+from aioli.protocol import Constraints, Method, Problem, Signal
+from aioli.signals import signal_shape
 from aioli.sweep.local import default_workers
+from aioli.sweep.spec import RunSpec
+from aioli.training.similar import named_similar
 from aioli.training.timing import seconds_per_step
 
 __all__ = ["data_table", "forecast"]
@@ -36,8 +44,8 @@ def forecast(config: Config, out: Path, workers: int | None, *, data_only: bool 
 
     Token counts are measured when the corpus is tokenised already, else estimated from the files' sizes
     (`estimated` is True). `seconds` holds that of a step, timed here, those that one run of each method
-    measures, those of the test at its end, and the total of all runs at `workers`. Reading forward is
-    taken as a third of training; `evaluation.sequences: auto` as its `max_sequences`.
+    measures, those of the test at its end, and the total of all runs at `workers`. Reading
+    forward is taken as a third of training; `evaluation.sequences: auto` as its `max_sequences`.
 
     Args:
         data_only: leave out everything about runs.
@@ -56,6 +64,7 @@ def forecast(config: Config, out: Path, workers: int | None, *, data_only: bool 
         "estimated": corpus is None,
         "data": table,
         "runs": 0,
+        "extra_runs": 0,
         "workers": 0,
         "epochs": {},
         "seconds": None,
@@ -71,29 +80,59 @@ def _runs(
     else:
         _check_estimate(config, table)
     tokens = {row["name"]: row["train_tokens"] for row in table if row["role"] == "group"}
-    specs = plan_specs(config, corpus.fingerprint if corpus else "")
+    _check_constraints(config, tokens, measured=corpus is not None)
+    references = find_references(config)
+    if corpus:
+        check_references(references, config, corpus)
+    plan = plan_runs(config, corpus.fingerprint if corpus else "", references)
+    there = {adopted.spec.id for adopted in references.values()}
+    specs = [spec for spec in plan.ordered() if spec.id not in there]
     at_once = min(workers or default_workers(specs), len(specs))
     vocabulary = corpus.vocab_size if corpus else config.data.tokenizer.vocab_size
     step = seconds_per_step(config.model, config.train, vocabulary)
     sequence = FORWARD * step / config.train.batch
     test = len(config.targets) * config.evaluation.test_sequences * sequence
     problem = config.problem(list(tokens.values()))
-    measuring = {
-        choice.label: measurements(choice, problem) * _sequences(config) * sequence
-        for choice in config.methods
-    }
-    each = [config.train.steps * step + measuring[s.label] + test + STARTING_SECONDS for s in specs]
+    measuring = {spec.id: _measuring(config, spec, problem) * sequence for spec in specs}
+    each = [spec.train.steps * step + measuring[spec.id] + test + STARTING_SECONDS for spec in specs]
     return {
         "runs": len(specs),
+        "extra_runs": len(specs) - len(plan.compared),
         "workers": at_once,
-        "epochs": {choice.label: epochs(config, choice, tokens) for choice in config.methods},
+        "epochs": {
+            choice.label: epochs(config, choice, tokens)
+            for choice in config.methods
+            if _known(choice, problem)
+        },
         "seconds": {
             "step": step,
-            "measuring": measuring,
+            "measuring": {spec.label: measuring[spec.id] for spec in plan.compared},
             "test": test,
             "total": max(sum(each) / at_once, max(each)),
         },
     }
+
+
+def _known(choice: MethodChoice, problem: Problem) -> bool:
+    """Whether a method's first mixture is known before anything is run."""
+    if choice.takes_mixture or named_similar(choice.name, choice.parameters):
+        return False
+    return not registry.extra_runs(choice.name, choice.parameters, problem)
+
+
+def _measuring(config: Config, spec: RunSpec, problem: Problem) -> int:
+    """Sequences that a run reads forward besides training and its test, at most."""
+    read = 2 * _sequences(config) * spec.validation
+    if MIXTURE in spec.inputs:
+        return read
+    run = replace(
+        problem,
+        total_steps=spec.train.steps,
+        warmup_steps=spec.train.warmup,
+        constraints=Constraints(),  # they change no plan
+    )
+    method = registry.stand_in(spec.method, spec.parameters, run)
+    return read + measurements(method, run) * _sequences(config)
 
 
 def _check_estimate(config: Config, table: list[dict[str, Any]]) -> None:
@@ -116,6 +155,17 @@ def _check_estimate(config: Config, table: list[dict[str, Any]]) -> None:
         )
 
 
+def _check_constraints(config: Config, tokens: dict[str, int], *, measured: bool) -> None:
+    """Refuse constraints that the groups' training tokens cannot meet."""
+    context = config.model.context
+    try:
+        Limits.of(config.problem([count // (context + 1) * context for count in tokens.values()]))
+    except InputError as error:
+        if measured:
+            raise
+        raise InputError(f"by the files' sizes, {error}; `aioli tokenize` measures the tokens") from None
+
+
 def _sequences(config: Config) -> int:
     """Sequences that one measurement reads, at most."""
     settings = config.evaluation
@@ -123,23 +173,18 @@ def _sequences(config: Config) -> int:
     return len(config.targets) * each
 
 
-def measurements(choice: MethodChoice, problem: Problem) -> int:
+def measurements(method: Method[Any], problem: Problem) -> int:
     """How often a method has the targets measured: its plan played through, with losses that stay."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MixingWarning)
-        mixer, count = Mixer(registry.build(choice.name, choice.parameters), problem), 0
+        mixer, count = Mixer(method, problem), 0
         while not mixer.done:
             request = mixer.request
             for _ in range(request.steps):
                 mixer.advance(problem.uniform)
             held_out = {Signal.VALIDATION_LOSS, Signal.VALIDATION_ERROR}
             count += not held_out.isdisjoint(request.observe)
-            mixer.tell(
-                {
-                    signal: np.ones(problem.m if signal == Signal.TRAIN_LOSS else problem.n)
-                    for signal in request.observe
-                }
-            )
+            mixer.tell({signal: np.ones(signal_shape(signal, problem)) for signal in request.observe}, 1.0)
     return count
 
 
@@ -201,8 +246,7 @@ def epochs(config: Config, choice: MethodChoice, tokens: dict[str, int]) -> dict
     """Passes over each group if the method's first mixture stayed for the whole run; None: no sequence."""
     length = config.model.context + 1
     problem = config.problem(list(tokens.values()))
-    method = registry.build(choice.name, choice.parameters)
-    first = method.request(problem, method.init(problem)).proportions
+    first = Mixer(registry.build(choice.name, choice.parameters), problem).request.proportions
     drawn = first * config.train.steps * config.train.batch
     rows = {name: count // length for name, count in tokens.items()}
     return {

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aioli.config import Config, MethodChoice, check_method
+from aioli.config import Config, MethodChoice, check_method, read_parameters
 from aioli.errors import InputError
+from aioli.methods import registry
 
 __all__ = ["TOKENS", "Source", "choose_method", "default_out", "tokens_directory", "train_out"]
 
@@ -35,14 +36,34 @@ def tokens_directory(config: Config, out: Path) -> Path:
     return config.base / config.data.tokens if config.data.tokens else out / TOKENS
 
 
-def choose_method(config: Config, method: str | None) -> MethodChoice:
+def choose_method(
+    config: Config,
+    method: str | None,
+    *,
+    use: str | None = None,
+    reference: Path | str | None = None,
+    proportions: Path | str | None = None,
+) -> MethodChoice:
     """The config's entry of that label or name (None: its first), or any method with its defaults.
+
+    Args:
+        use, reference: in the place of the entry's; a path starts from the current directory.
+        proportions: a JSON or YAML file with the proportions that the method takes.
 
     Raises:
         InputError: an unknown method, one that does not fit the run, or a name that the config has several
             times.
     """
     choice = _find_method(config, method)
+    fields: dict[str, Any] = {} if use is None else {"use": use}
+    if reference is not None:
+        name = str(reference)
+        fields["reference"] = name if name in registry.names() else str(Path(name).resolve())
+    if proportions is not None:
+        fields["parameters"] = choice.parameters | {"proportions": str(proportions)}
+    if fields:
+        groups, targets = tuple(config.data.groups), config.targets
+        choice = read_parameters(choice.changed(**fields), Path.cwd(), groups, targets)
     check_method(config, choice)
     return choice
 

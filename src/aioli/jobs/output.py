@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from aioli.analysis.comparison import compare_runs
+from aioli.analysis.extra import with_extra
 from aioli.analysis.tidy import write_csv
-from aioli.config import Config, to_yaml
+from aioli.config import Config, MethodChoice, read_methods, to_yaml
 from aioli.data.shards import Corpus
 from aioli.errors import InputError
 from aioli.files import replace_file
@@ -32,6 +33,7 @@ class Plan:
         base: directory that its relative paths start from, None where not noted.
         runs: {id, label, seed} of each.
         corpus: where it lies. fingerprint: of its text, None where not noted.
+        changes: how often the groups of its one run have changed on the way.
     """
 
     def __init__(self, out: Path) -> None:
@@ -47,6 +49,7 @@ class Plan:
             self.corpus = out / plan["corpus"]
             self.base: str | None = plan.get("base")
             self.fingerprint: str | None = plan.get("fingerprint")
+            self.changes = int(plan.get("changes", 0))
             self.runs = [{key: run[key] for key in ("id", "label", "seed")} for run in plan["runs"]]
         except (FileNotFoundError, NotADirectoryError):
             raise InputError(
@@ -66,7 +69,11 @@ class Plan:
             InputError: a damaged `spec.json`.
         """
         begun = [run for run in self.runs if (self.out / "runs" / run["id"]).is_dir()]
-        return [replace(read_spec(self.out / "runs" / run["id"]), label=run["label"]) for run in begun]
+        specs = [read_spec(self.out / "runs" / run["id"]) for run in begun]
+        return [
+            replace(spec, label=run["label"], validation=False)  # to show results, no more is needed
+            for spec, run in zip(specs, begun, strict=True)
+        ]
 
 
 def write_plan(store: Store, config: Config, specs: Sequence[RunSpec], corpus: Corpus) -> None:
@@ -81,6 +88,9 @@ def write_plan(store: Store, config: Config, specs: Sequence[RunSpec], corpus: C
         "fingerprint": corpus.fingerprint,
         "runs": [{"id": spec.id, "label": spec.label, "seed": spec.seed} for spec in specs],
     }
+    changes = max((len(spec.history) for spec in specs), default=0)
+    if changes:
+        plan["changes"] = changes
     replace_file(store.out / "config.resolved.yaml", to_yaml(config))
     replace_file(store.out / PLAN, json.dumps(plan, indent=1) + "\n")
 
@@ -97,10 +107,12 @@ def write_results(
     Args:
         failures: {label, seed, message} of the runs that did not finish.
     """
-    labels = {str(result["label"]): str(result["method"]) for result in results}
+    choices = {choice.label: choice for choice in read_methods(config["methods"])}
+    named = [_as_chosen(result, choices, out) for result in results]
+    labels = {str(result["label"]): str(result["method"]) for result in named}
     found = {name: registry.describe(name).citation for name in dict.fromkeys(labels.values())}
     content = compare_runs(
-        list(results),
+        named,
         baseline=next((label for label, method in labels.items() if method == "stratified"), None),
         corpus_index=corpus.index if corpus else None,
         config=dict(config),
@@ -111,3 +123,19 @@ def write_results(
     write_csv(content, out / "results.csv")
     write_page(content, out / "report.html")
     return content
+
+
+def _as_chosen(result: Mapping[str, Any], choices: Mapping[str, MethodChoice], out: Path) -> dict[str, Any]:
+    """A run's result under the name of the method that it is the result of, with what its extra runs cost."""
+
+    def find(run: str) -> dict[str, Any] | None:
+        try:
+            return json.loads((out / "runs" / run / "result.json").read_bytes())
+        except (OSError, ValueError):
+            return None
+
+    found = with_extra(result, find)
+    choice = choices.get(str(result["label"]))
+    if choice is None:
+        return found
+    return found | {"method": choice.name, "parameters": choice.identity[1] | choice.extras}

@@ -1,25 +1,28 @@
-"""The jobs themselves, the same for Python and the command line: tokenize, train, compare, demo, report."""
+"""The jobs themselves, the same for Python and the command line: tokenize, similar, train, compare, ..."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from aioli.config import Config, load
 from aioli.data.shards import Corpus
 from aioli.demo import corpus as demo_corpus
 from aioli.errors import InputError
 from aioli.files import replace_file, write_errors_explained
+from aioli.jobs.corpus import tokenized
 from aioli.jobs.names import TOKENS, Source, choose_method, default_out, train_out
 from aioli.jobs.output import Plan, write_results
-from aioli.jobs.runs import carry_out, tokenized
+from aioli.jobs.regroup import regroup
+from aioli.jobs.runs import carry_out
+from aioli.jobs.similar import describe
 from aioli.jobs.watch import Watch
 from aioli.sweep.store import Store
 
-__all__ = ["compare", "demo", "report", "tokenize", "train"]
+__all__ = ["compare", "demo", "report", "similar", "tokenize", "train"]
 
 QUIET = Watch()
 
@@ -45,6 +48,30 @@ def tokenize(
         return tokenized(checked, store, watch, workers)
 
 
+def similar(
+    config: Source,
+    *,
+    out: Path | str | None = None,
+    overrides: Iterable[str] = (),
+    workers: int | None = None,
+    watch: Watch = QUIET,
+) -> dict[str, Any]:
+    """What the texts say before any training, as `aioli similar --json` prints it.
+
+    The corpus is tokenised where it is not there yet; nothing else is written, so `out` may be in use.
+
+    Returns:
+        groups, targets, and `priors`: for every different `similar` of the config (one with its defaults
+        where there is none) divergences, tau and why, the mixture, and the text shared with the targets.
+
+    Raises:
+        InputError: a wrong config, unusable data, or an output directory that is busy.
+    """
+    checked = _checked(config, overrides, methods=False)
+    with Store(_out(config, checked, out), resume=True) as store:
+        return describe(checked, tokenized(checked, store, watch, workers))
+
+
 def train(
     config: Source,
     *,
@@ -52,10 +79,17 @@ def train(
     seed: int | None = None,
     out: Path | str | None = None,
     resume: bool = False,
+    parents: Mapping[str, Sequence[str]] | None = None,
     overrides: Iterable[str] = (),
+    workers: int | None = None,
+    use: Literal["mixture", "model"] | None = None,
+    reference: Path | str | None = None,
+    proportions: Path | str | None = None,
     watch: Watch = QUIET,
 ) -> dict[str, Any]:
     """Train once and return the content of `results.json` for that single run.
+
+    Runs that the method needs first (a reference, a proxy, one-hot runs) are trained before it.
 
     Args:
         config: path of a YAML file, a mapping of the same shape, or a loaded `Config`.
@@ -63,21 +97,29 @@ def train(
             the config's first.
         seed: None: the config's first.
         out: output directory; None: named from the config, the method and the seed under `runs/`.
-        resume: continue what is there; without it a used directory is refused.
+        resume: continue what is there; without it a used directory is refused. Where the config has other
+            groups or targets than the run so far, it goes on with those (`aioli.jobs.regroup`).
+        parents: new group -> old groups that it comes from, where that is not the one of its name.
+        workers: runs at a time; None: as many as there are cores for.
+        use: "mixture" trains on the mixture that the method's run concludes with, "model" takes that run
+            itself; None: as published.
+        reference: the directory of a finished run to read as the reference, or a method to train for it.
+        proportions: a JSON or YAML file with the proportions of a method that takes them, such as static.
 
     Raises:
-        InputError: a wrong config, unusable data, an output directory that is used or busy, or a run
-            that failed (`RunsFailed`).
+        InputError: a wrong config, unusable data, an output directory that is used or busy, a reference
+            that does not fit, or a run that failed (`RunsFailed`).
     """
     checked = _checked(config, overrides, methods=False)
-    choice = choose_method(checked, method)
+    choice = choose_method(checked, method, use=use, reference=reference, proportions=proportions)
     seed = checked.seeds[0] if seed is None else seed
     if seed < 0:
         raise InputError(f"seed must be a whole number >= 0, got {seed}")
     where = Path(out) if out is not None else train_out(config, checked.title, choice.label, seed)
     with Store(where, resume=resume, ignore=(TOKENS,)) as store:
         single = replace(checked, methods=(choice,), seeds=(seed,))
-        return carry_out(single, store, 1, watch)
+        regroup(single, store, parents or {}, watch)
+        return carry_out(single, store, workers, watch)
 
 
 def compare(

@@ -6,20 +6,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from aioli.config import Config
-from aioli.data.shards import Corpus, check_sequences
-from aioli.data.tokenize import tokenize
+from aioli.constraints import Limits
+from aioli.data.shards import Corpus
 from aioli.errors import InputError
 from aioli.files import write_errors_explained
-from aioli.jobs.extend import check_corpus, check_plan, found_plan
-from aioli.jobs.names import tokens_directory
+from aioli.jobs.corpus import tokenized
+from aioli.jobs.extend import check_plan, found_plan
 from aioli.jobs.output import write_plan, write_results
+from aioli.jobs.planning import RunPlan, plan_runs
+from aioli.jobs.references import adopt, check_references, find_references
+from aioli.jobs.regroup import continued
 from aioli.jobs.watch import Watch
 from aioli.sweep import local
 from aioli.sweep.local import Event, Failure
-from aioli.sweep.spec import RunSpec
 from aioli.sweep.store import Store
+from aioli.training.similar import check_contamination
 
-__all__ = ["RunsFailed", "carry_out", "check_workers", "plan_specs", "tokenized"]
+__all__ = ["RunsFailed", "carry_out", "check_workers"]
 
 KEPT = "finished runs and checkpoints are kept; free some space, then continue with --resume"
 
@@ -54,65 +57,53 @@ def check_workers(workers: int | None) -> None:
         raise InputError(f"workers must be at least 1, got {workers}")
 
 
-def plan_specs(config: Config, fingerprint: str) -> list[RunSpec]:
-    """Every method with every seed, all methods of a seed together so that early results are paired."""
-    return [
-        RunSpec(
-            method=choice.name,
-            parameters=choice.identity[1],
-            label=choice.label,
-            data=fingerprint,
-            seed=seed,
-            model=config.model,
-            train=config.train,
-            evaluation=config.evaluation,
-            objective=config.objective,
-            target_weights=config.target_weights,
-        )
-        for seed in config.seeds
-        for choice in config.methods
-    ]
+def _check_constraints(config: Config, corpus: Corpus) -> None:
+    """Refuse constraints that the tokenised groups cannot meet, before any run is begun."""
+    context = config.model.context
+    rows = [len(corpus.sequences(name, "train", context + 1)) for name in config.data.groups]
+    Limits.of(config.problem([count * context for count in rows]))
 
 
-def tokenized(config: Config, store: Store, watch: Watch, workers: int | None = None) -> Corpus:
-    """The config's corpus, made where it is not there yet.
-
-    Raises:
-        InputError: unusable data, or other text than that of the runs the output directory holds.
-    """
-    plan = found_plan(store.out)
-    check_plan(plan, config, only="data.")
-    where = tokens_directory(config, store.out)
-    corpus = tokenize(config.data, config.base, where, workers=workers, progress=watch.tokenizing)
-    for message in corpus.index.get("messages", ()):
-        watch.message(str(message))
-    check_corpus(plan, corpus)
-    check_sequences(corpus, config.model.context)
-    return corpus
-
-
-def carry_out(config: Config, store: Store, workers: int | None, watch: Watch) -> dict[str, Any]:
+def carry_out(
+    config: Config, store: Store, workers: int | None, watch: Watch, *, validation: bool = False
+) -> dict[str, Any]:
     """Tokenise, run what is not finished, and write the results after every complete seed and at the end.
 
+    What a compared run needs is run before it, as `plan_runs` says.
+
+    Args:
+        validation: whether the compared runs record their validation losses.
+
     Raises:
-        InputError: a config that would replace results in the output directory, unusable data, or runs
-            that failed (`RunsFailed`).
+        InputError: a config that would replace results in the output directory, unusable data, constraints
+            that the data cannot meet, a reference that does not fit, or runs that failed (`RunsFailed`).
     """
     check_workers(workers)
-    check_plan(found_plan(store.out), config)
+    before = found_plan(store.out)
+    check_plan(before, config)
+    references = find_references(config)
     corpus = tokenized(config, store, watch)
+    check_references(references, config, corpus)
+    if not (before and before.changes):  # else checked against what is left of the run, when it changed
+        _check_constraints(config, corpus)
     with write_errors_explained(store.out, KEPT):
-        sweep = _Sweep(config, store, corpus, watch)
+        adopt(store, references)
+        plan = plan_runs(config, corpus.fingerprint, references, validation=validation)
+        if before and before.changes:
+            plan = continued(plan, before)
+        waiting = [spec for spec in plan.ordered() if not (store.directory(spec) / "result.json").exists()]
+        check_contamination(waiting, corpus, watch.message)
+        sweep = _Sweep(config, store, corpus, plan, watch)
         try:
             outcome = local.run(
-                sweep.specs, corpus.directory, store, workers=workers, on_event=sweep.on_event
+                plan.ordered(), corpus.directory, store, workers=workers, on_event=sweep.on_event
             )
         except KeyboardInterrupt:
             sweep.write()
             raise
         results = sweep.write(outcome.failures)
     if outcome.failures:
-        raise RunsFailed(outcome.failures, len(sweep.specs), results)
+        raise RunsFailed(outcome.failures, len(plan.compared) + len(plan.extra), results)
     assert results is not None
     return results
 
@@ -120,19 +111,21 @@ def carry_out(config: Config, store: Store, workers: int | None, watch: Watch) -
 class _Sweep:
     """The planned runs, and which of them each seed still waits for."""
 
-    def __init__(self, config: Config, store: Store, corpus: Corpus, watch: Watch) -> None:
+    def __init__(self, config: Config, store: Store, corpus: Corpus, plan: RunPlan, watch: Watch) -> None:
         self.config, self.store, self.corpus, self.watch = config, store, corpus, watch
-        self.specs = plan_specs(config, corpus.fingerprint)
+        self.specs = plan.compared
         self.left = {seed: {spec.id for spec in self.specs if spec.seed == seed} for seed in config.seeds}
         write_plan(store, config, self.specs, corpus)
-        watch.planned(self.specs, corpus.groups)
+        watch.planned(plan.ordered(), corpus.groups)
 
     def on_event(self, event: Event) -> None:
         """Pass an event on; when it completes a seed and others follow, write the results so far."""
         self.watch.run(event)
         if event.kind not in ("finished", "reused"):
             return
-        waiting = self.left[event.spec.seed]
+        waiting = self.left.get(event.spec.seed, set())
+        if event.spec.id not in waiting:
+            return
         waiting.discard(event.spec.id)
         if event.kind == "finished" and not waiting and any(self.left.values()):
             self.write()
@@ -142,8 +135,14 @@ class _Sweep:
         results = self.store.finished(self.specs)
         if not results:
             return None
+        compared = {spec.id for spec in self.specs}
         told = [
-            {"label": failure.spec.label, "seed": failure.spec.seed, "message": failure.message}
+            {"label": failure.spec.label, "seed": failure.spec.seed, "message": _reason(failure)}
             for failure in failures
+            if failure.spec.id in compared
         ]
         return write_results(self.store.out, self.config.to_dict(), results, told, self.corpus)
+
+
+def _reason(failure: Failure) -> str:
+    return f"{failure.message} ({failure.cause.message})" if failure.cause else failure.message

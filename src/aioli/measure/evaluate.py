@@ -6,7 +6,7 @@ its standard error is that of the per-sequence differences, many times smaller t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -87,7 +87,7 @@ class Evaluator:
         self._pool = [fixed_subset(rows, most, seed, name) for name, rows in sequences.items()]
         self._most = np.array([len(pool) for pool in self._pool])
         self.sizes = np.minimum(PILOT, self._most) if self._auto else self._most
-        self._last: list[Array] | None = None
+        self._last: list[Array | None] | None = None
         self._spread = self._no_spread()
 
     def measure(self, opening: bool = False) -> tuple[Array, Array]:
@@ -102,13 +102,11 @@ class Evaluator:
         self.tokens_read += len(tokens) * (tokens.shape[1] - 1)
         flat = sequence_losses(self._losses, tokens, self._batch)
         fresh = np.split(flat, np.cumsum(self.sizes)[:-1])
-        if self._last is None:
-            changes = fresh
-        else:
-            changes = [a[: len(b)] - b[: len(a)] for a, b in zip(fresh, self._last, strict=True)]
-            if not opening:
-                self._learn(changes)
-        self._last = fresh
+        last = self._last or [None] * len(fresh)
+        changes = [a if b is None else a[: len(b)] - b[: len(a)] for a, b in zip(fresh, last, strict=True)]
+        if not opening and all(part is not None for part in last):
+            self._learn(changes)
+        self._last = [*fresh]
         return np.array([part.mean() for part in fresh]), np.array([standard_error(c) for c in changes])
 
     def _learn(self, changes: list[Array]) -> None:
@@ -136,7 +134,7 @@ class Evaluator:
         return {
             "targets": list(self.targets),
             "sizes": self.sizes.tolist(),
-            "last": None if self._last is None else [part.tolist() for part in self._last],
+            "last": self._last and [None if part is None else part.tolist() for part in self._last],
             "changes": self._spread.changes,
             "variances": self._spread.variances.tolist(),
             "moves": self._spread.moves.tolist(),
@@ -161,8 +159,23 @@ class Evaluator:
                 f"this one may read up to {self._most.tolist()}"
             )
         self.sizes = sizes
-        self._last = None if saved["last"] is None else [np.array(part) for part in saved["last"]]
+        self._last = saved["last"] and [None if part is None else np.array(part) for part in saved["last"]]
         self._spread = Spread(saved["changes"], np.array(saved["variances"]), np.array(saved["moves"]))
+        self.tokens_read = saved["tokens_read"]
+
+    def carry_state(self, saved: dict[str, Any], same: Collection[str]) -> None:
+        """Continue from the `state_dict` of a run with other targets; a new pairing begins.
+
+        Args:
+            same: names of the targets whose text is unchanged; they keep their sizes and last losses.
+        """
+        sizes, last = self.sizes.copy(), [None] * len(self.targets)
+        for k, name in enumerate(saved["targets"]):
+            if name in same and name in self.targets:
+                i = self.targets.index(name)
+                sizes[i] = min(saved["sizes"][k], self._most[i])
+                last[i] = saved["last"] and saved["last"][k]
+        self.sizes, self._last = sizes, [None if part is None else np.array(part) for part in last]
         self.tokens_read = saved["tokens_read"]
 
 

@@ -2,135 +2,127 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Iterable
+from importlib import import_module
+from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from aioli.errors import InputError
+from aioli.measure.base import Context, Due, Measure, Shown
 from aioli.measure.evaluate import Evaluator
-from aioli.protocol import Array, Signal
+from aioli.measure.validation import Validation
+from aioli.protocol import Array
+from aioli.signals import BUILT_IN, find_signal
 
-__all__ = ["GroupLosses", "Meter", "check_signals"]
+__all__ = ["Meter", "carried_state", "check_signals"]
 
-VALIDATION = frozenset({Signal.VALIDATION_LOSS, Signal.VALIDATION_ERROR})
-
-
-class Grouped(Protocol):
-    """A batch: the group of each of its sequences [B]."""
-
-    @property
-    def group(self) -> NDArray[np.int64]: ...
-
-
-class GroupLosses:
-    """Running sum [m] (float64, on the device) and count [m] of sequence losses by group."""
-
-    def __init__(self, groups: int, device: torch.device | str = "cpu") -> None:
-        self.sums = torch.zeros(groups, dtype=torch.float64, device=device)
-        self.counts = np.zeros(groups, dtype=np.int64)
-
-    def add(self, group: NDArray[np.int64], losses: Tensor) -> None:
-        """Count sequences of groups [B] with losses [B]; nothing waits for the device."""
-        index = torch.from_numpy(group).to(self.sums.device, non_blocking=True)
-        self.sums.index_add_(0, index, losses.detach().to(self.sums))
-        self.counts += np.bincount(group, minlength=len(self.counts))
-
-    def mean(self) -> Array:
-        """[m] mean loss of each group, NaN for those without a sequence; waits for the device."""
-        present = self.counts > 0
-        return np.where(present, self.sums.cpu().numpy() / np.maximum(self.counts, 1), np.nan)
-
-    def clear(self) -> None:
-        self.sums = torch.zeros_like(self.sums)
-        self.counts = np.zeros_like(self.counts)
-
-    def state_dict(self) -> dict[str, list[Any]]:
-        """The exact sums and counts, as JSON values."""
-        return {"sums": self.sums.tolist(), "counts": self.counts.tolist()}
-
-    def load_state_dict(self, saved: dict[str, list[Any]]) -> None:
-        """Continue from `state_dict`.
-
-        Raises:
-            InputError: a state saved for another number of groups.
-        """
-        sizes = len(saved["sums"]), len(saved["counts"])
-        if sizes != (len(self.counts), len(self.counts)):
-            raise InputError(f"the saved meter has {sizes[0]} groups, this one has {len(self.counts)}")
-        self.sums = torch.tensor(saved["sums"], dtype=torch.float64, device=self.sums.device)
-        self.counts = np.array(saved["counts"], dtype=np.int64)
+ADVICE = {
+    "held_out": "give the loop held-out sequences of every target",
+    "model": "give the loop's context the model behind its losses",
+    "upcoming": "give the loop's context its loader's `upcoming`",
+    "reference": "name a finished run of the same data as the input 'reference' of this one",
+}
+"""What to do about a field of `Context` that a measure requires and a loop lacks."""
 
 
 class Meter:
-    """Measures one segment at a time: `begin`, `add` after each step, `finish`.
+    """Measures one segment at a time: `begin`, `add` for every batch, `finish`.
 
-    Training losses are collected from the batches at no cost; validation losses are read by the
-    evaluator when the segment ends. A segment without steps opens a new pairing of the evaluator.
+    It is made of the measures (`aioli.measure.base.Measure`) behind the signals that a method needs, ours
+    and those of installed packages alike; no other measure is built.
 
     Args:
-        groups: number m of training groups.
-        evaluator: reads the targets; None: validation losses cannot be measured.
-        device: where the losses given to `add` lie.
+        needs: the signals that may be asked for (`Method.needs`).
+        context: what the measures may use.
+
+    Raises:
+        InputError: signals that cannot be measured, or what the measures themselves refuse.
     """
 
-    def __init__(
-        self, groups: int, evaluator: Evaluator | None = None, device: torch.device | str = "cpu"
-    ) -> None:
-        self.evaluator = evaluator
+    def __init__(self, needs: Iterable[str], context: Context) -> None:
+        needs = frozenset(needs)
+        check_signals(needs, context)
+        paths = sorted({find_signal(name).measure for name in needs})
+        self._needs = needs
+        self._measures = {path: measure_class(path)(context) for path in paths}
         self._observe: frozenset[str] = frozenset()
         self._steps = 0
         self._open = self._restored = False
-        self._losses = GroupLosses(groups, device)
 
     @property
-    def available(self) -> frozenset[str]:
-        """The signals that this meter can measure."""
-        return frozenset({Signal.TRAIN_LOSS}) | (VALIDATION if self.evaluator else frozenset())
+    def evaluator(self) -> Evaluator | None:
+        """What reads the validation losses, if they are needed."""
+        found = (m.evaluator for m in self._measures.values() if isinstance(m, Validation))
+        return next(found, None)
+
+    @property
+    def tokens_read(self) -> int:
+        """Tokens read so far beyond those of training, each as often as it was read."""
+        return sum(measure.tokens_read for measure in self._measures.values())
+
+    @property
+    def work(self) -> float:
+        """The same in tokens read forward by the trained model; a gradient's token counts as three."""
+        return sum(measure.work for measure in self._measures.values())
 
     def begin(self, observe: Iterable[str]) -> Meter:
         """Open a segment that measures `observe`; after `load_state_dict`, continue the one that was open.
 
         Raises:
-            InputError: a signal that this meter cannot measure.
+            InputError: a signal that is not among those the meter was made for.
         """
         observe = frozenset(observe)
-        check_signals(observe, self.available)
-        if not (self._restored and self._open):
-            self._losses.clear()
-            self._steps = 0
+        if not observe <= self._needs:
+            raise InputError(
+                f"asked to measure {', '.join(sorted(observe - self._needs))}, but this meter was made for "
+                f"{', '.join(sorted(self._needs)) or 'nothing'}: name every signal in the method's `needs`"
+            )
+        continued = self._restored and self._open
+        for measure in self._measures.values():
+            measure.observe = observe & measure.signals
+            if not continued:
+                measure.begin()
+        self._steps = self._steps if continued else 0
         self._observe, self._open, self._restored = observe, True, False
         return self
 
-    def add(self, batch: Grouped, losses: Tensor) -> None:
-        """Show one step's batch and its losses [B], in nats per token."""
+    def add(self, batch: Shown, losses: Tensor) -> None:
+        """Show one step's batch and its losses, after the forward pass and before the weights change.
+
+        Args:
+            losses: [B] in nats per token, or those of every token [B, T], which `excess_loss` needs.
+        """
         self._steps += 1
-        if Signal.TRAIN_LOSS in self._observe:
-            self._losses.add(batch.group, losses)
+        self._show(Due(lambda: batch, lambda _: losses))
+
+    def peek(self, batch: Callable[[], Shown], losses: Callable[[Any], Tensor]) -> None:
+        """In a segment of 0 steps, show the batch due next; it and its losses are made only if needed.
+
+        Args:
+            batch: makes the batch (`Loader.peek`). losses: makes its losses, as for `add`.
+        """
+        self._show(Due(batch, losses))
 
     def finish(self) -> dict[str, Array]:
         """Close the segment: one array for each signal asked for, as `Mixer.tell` takes them."""
-        values = {}
-        if Signal.TRAIN_LOSS in self._observe:
-            values[Signal.TRAIN_LOSS] = self._losses.mean()
-        if self._observe & VALIDATION:
-            assert self.evaluator is not None
-            losses, errors = self.evaluator.measure(opening=self._steps == 0)
-            values |= {Signal.VALIDATION_LOSS: losses, Signal.VALIDATION_ERROR: errors}
+        values: dict[str, Array] = {}
+        for measure in self._active():
+            values |= measure.finish(self._steps)
         self._open = False
-        return {signal: value for signal, value in values.items() if signal in self._observe}
+        return {name: value for name, value in values.items() if name in self._observe}
+
+    def _show(self, due: Due) -> None:
+        for measure in self._active():
+            measure.add(due)
+
+    def _active(self) -> list[Measure]:
+        return [measure for measure in self._measures.values() if measure.observe]
 
     def state_dict(self) -> dict[str, Any]:
-        """The segment so far and the evaluator, exact anywhere between steps, as JSON values."""
-        return {
-            "open": self._open,
-            "steps": self._steps,
-            "losses": self._losses.state_dict(),
-            "evaluator": self.evaluator.state_dict() if self.evaluator else None,
-        }
+        """The segment so far and every measure's state, exact anywhere between steps, as JSON values."""
+        measures = {path: measure.state_dict() for path, measure in self._measures.items()}
+        return {"open": self._open, "steps": self._steps, "measures": measures}
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Continue from `state_dict`; the next `begin` goes on with the segment that was open.
@@ -138,23 +130,76 @@ class Meter:
         Raises:
             InputError: a state saved for other groups or targets.
         """
-        self._losses.load_state_dict(saved["losses"])
-        if self.evaluator and saved["evaluator"]:
-            self.evaluator.load_state_dict(saved["evaluator"])
+        measures = saved["measures"] if "measures" in saved else _of_first_layout(saved)
+        for path, measure in self._measures.items():
+            if "same_targets" in saved:
+                measure.carry_state(measures[path], saved["same_targets"])
+            else:
+                measure.load_state_dict(measures[path])
         self._open, self._steps, self._restored = saved["open"], saved["steps"], True
 
 
-def check_signals(needs: Iterable[str], available: Iterable[str]) -> None:
+def carried_state(saved: dict[str, Any], same_targets: Collection[str]) -> dict[str, Any]:
+    """A meter's state for the run that goes on with other groups or targets: the open segment ends.
+
+    Args:
+        same_targets: names of the targets whose text is unchanged.
+    """
+    measures = saved["measures"] if "measures" in saved else _of_first_layout(saved)
+    same = [name for name in same_targets if name in saved.get("same_targets", same_targets)]
+    return {"open": False, "steps": 0, "measures": measures, "same_targets": same}
+
+
+def _of_first_layout(saved: dict[str, Any]) -> dict[str, Any]:
+    """States of the measures from a checkpoint of before there were any."""
+    train = {"tokens_read": 0, "work": 0.0, "losses": saved["losses"]}
+    return {
+        BUILT_IN["train_loss"].measure: train,
+        BUILT_IN["validation_loss"].measure: saved["evaluator"],
+    }
+
+
+def measure_class(path: str) -> type[Measure]:
+    """The class at "package.module:Class".
+
+    Raises:
+        InputError: a package that cannot be imported, or something else than a `Measure` there.
+    """
+    module, _, name = path.partition(":")
+    try:
+        found = getattr(import_module(module), name)
+    except Exception as error:  # whatever a foreign package raises when it is imported
+        raise InputError(
+            f"the measure {path} cannot be loaded ({type(error).__name__}: {error}); mend or uninstall the "
+            "package that declares it"
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, Measure)):
+        raise InputError(f"{path} must be a subclass of aioli.measure.base.Measure, got {found!r}")
+    return found
+
+
+def check_signals(needs: Iterable[str], context: Context) -> None:
     """Make sure, before step 0, that a loop can measure what a method needs.
 
     Raises:
-        InputError: signals that are missing, with what the method needs and what the loop measures.
+        InputError: signals that are missing, with what the method needs, what the loop measures, and what
+            to do.
     """
-    needs, available = frozenset(needs), frozenset(available)
-    missing = sorted(needs - available)
-    if missing:
+    needs = sorted(needs)
+    lacking = {name: advice for name in needs if (advice := _advice(name, context))}
+    if lacking:
+        measured = sorted(name for name in {*BUILT_IN, *needs} if not _advice(name, context))
+        remedies = "; ".join(dict.fromkeys(lacking.values()))
         raise InputError(
-            f"the method needs {', '.join(sorted(needs))}; this loop measures "
-            f"{', '.join(sorted(available)) or 'nothing'}, so {', '.join(missing)} cannot be had: "
-            "give the meter an evaluator, or choose a method that does not need it"
+            f"the method needs {', '.join(needs)}; this loop measures {', '.join(measured) or 'nothing'}, "
+            f"so {', '.join(lacking)} cannot be had: {remedies}, or choose a method that does not need it"
         )
+
+
+def _advice(name: str, context: Context) -> str:
+    """What to do so that a signal can be measured; empty where it can be."""
+    path = find_signal(name).measure
+    if not path:
+        return f"{name} comes with no measure, so only a loop that measures it by itself has it"
+    lacking = [part for part in measure_class(path).requires if getattr(context, part) in (None, {})]
+    return "; ".join(ADVICE.get(part, f"give the loop's context its {part}") for part in lacking)

@@ -8,9 +8,11 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from aioli.constraints import Limits
 from aioli.errors import InputError
-from aioli.objectives import get_objective
-from aioli.protocol import Array, Estimator, Law, Observation, Problem, Request, Solver
+from aioli.objectives import get_objective, objective_of
+from aioli.protocol import Array, Estimator, Law, Observation, Problem, Request, Signal, Solver
+from aioli.regroup import Regroup, Regroupable
 from aioli.simplex import as_proportions
 
 __all__ = ["Lmo", "LmoState"]
@@ -22,7 +24,8 @@ ROUNDS = 20
 class LmoState(NamedTuple):
     """`stage` is "opening", "estimate", "train" (rest of a round) or "final".
 
-    proportions [m] in force; matrix [n, m] of the last estimate, raw, NaN before the first.
+    proportions [m] in force; matrix [n, m] of the last estimate, raw, NaN before the first;
+    drawn [m] sequences of each group so far.
     """
 
     step: int
@@ -33,6 +36,7 @@ class LmoState(NamedTuple):
     matrix: Array
     estimator: Any
     solver: Any
+    drawn: Array = np.zeros(0)
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,8 @@ class Lmo:
         A last round shorter than `round_steps` trains on the proportions in force, without an estimate.
         Target weights follow the objective's gradient at the last measured losses, rescaled to sum to
         n; for the mean loss (the paper's objective) they are constant.
+        After every step the proportions are projected onto the problem's constraints, so that steps do not
+        add up beyond a cap, a floor or `max_change`.
     """
 
     law: Law
@@ -87,6 +93,7 @@ class Lmo:
 
     def init(self, problem: Problem) -> LmoState:
         prior = self._prior(problem)
+        self._check_objective(problem)
         self.estimator.check(problem, self._round_steps(problem))
         estimator, round_steps = self._estimator(problem), self._round_steps(problem)
         if self._opening(problem) + round_steps > problem.total_steps:
@@ -104,6 +111,7 @@ class Lmo:
             np.full((problem.n, problem.m), np.nan),
             estimator.begin(problem, 0, None),
             self.solver.init(problem, prior if self.restart == "prior" else problem.uniform),
+            np.zeros(problem.m),
         )
         return self._next_stage(problem, state)
 
@@ -121,11 +129,34 @@ class Lmo:
         return Request(state.proportions, left)
 
     def update(self, problem: Problem, state: LmoState, seen: Observation) -> LmoState:
-        state = state._replace(step=seen.step)
+        state = state._replace(step=seen.step, drawn=state.drawn + seen.drawn)
         if state.stage == "estimate":
             estimate = self._estimator(problem).update(problem, state.estimator, seen)
             state = state._replace(estimator=estimate)
         return self._next_stage(problem, state)
+
+    def regroup(self, change: Regroup, state: LmoState) -> LmoState:
+        """Proportions and matrices are carried over, and a new round begins, unless there was to be no other.
+
+        An estimate that the change cuts short begins anew.
+        """
+        problem, parts = change.new, (self._estimator(change.new), self.solver)
+        estimator, solver = (part.regroup if isinstance(part, Regroupable) else None for part in parts)
+        proportions = change.proportions(state.proportions)
+        state = state._replace(
+            step=change.step,
+            proportions=proportions,
+            matrix=change.matrix(state.matrix),
+            estimator=estimator(change, state.estimator) if estimator else None,
+            solver=solver(change, state.solver) if solver else self.solver.init(problem, proportions),
+            drawn=change.counts(state.drawn),
+        )
+        if state.stage == "opening":
+            begun = self._estimator(problem).begin(problem, 0, state.estimator)
+            return self._next_stage(problem, state._replace(estimator=begun))
+        if state.stage == "final":
+            return state
+        return self._begin_round(problem, state, state.round + (state.stage == "train"))
 
     def _next_stage(self, problem: Problem, state: LmoState) -> LmoState:
         """Move on when the current stage is complete."""
@@ -135,7 +166,7 @@ class Lmo:
         if state.stage == "estimate":
             estimator = self._estimator(problem)
             if estimator.request(problem, state.estimator, state.proportions) is None:
-                return self._solve(problem, state)
+                state = self._solve(problem, state)
         if state.stage == "train" and state.step >= state.round_start + self._round_steps(problem):
             return self._begin_round(problem, state, state.round + 1)
         return state
@@ -153,10 +184,24 @@ class Lmo:
         matrix = estimator.matrix(problem, state.estimator)
         if np.isnan(matrix).all():
             return state._replace(stage="train")
-        objective = get_objective(self.objective or problem.objective)
+        objective = objective_of(problem, self.objective)
         weights = objective.gradient(estimator.losses(state.estimator), problem.weights) * problem.n
-        solver, p = self.solver.step(problem, state.solver, self.law, state.proportions, matrix, weights)
+        now = state.proportions
+        solver, p = self.solver.step(problem, state.solver, self.law, now, matrix, weights)
+        if problem.constraints:
+            p = Limits.of(problem).restrict(p, state.step, state.drawn, now)
         return state._replace(stage="train", proportions=p, matrix=matrix, solver=solver)
+
+    def _check_objective(self, problem: Problem) -> None:
+        """Refuse weights that follow the losses with an estimator that does not read them."""
+        objective = objective_of(problem, self.objective)
+        steady = objective.tau == np.inf and not objective.excess
+        if not steady and Signal.VALIDATION_LOSS not in self.needs:
+            raise InputError(
+                f"the objective {objective.name} weighs the targets by their losses, which "
+                f"{type(self.estimator).__name__} does not read: set the method's objective to mean_loss, or "
+                "take an estimator that reads them, such as probes or alignment"
+            )
 
     def _prior(self, problem: Problem) -> Array:
         if self.prior is None:

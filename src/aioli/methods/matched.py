@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from aioli.errors import InputError
-from aioli.objectives import get_objective
+from aioli.objectives import get_objective, objective_of
 from aioli.protocol import Array, Observation, Problem, Request, Signal
+from aioli.regroup import Regroup
 from aioli.simplex import normalise
 
 __all__ = ["Matched", "MatchedState"]
@@ -76,6 +77,7 @@ class Matched:
                 f"the targets are {', '.join(problem.targets)}"
             )
         normalise(np.where(problem.available, problem.weights, 0.0))
+        objective_of(problem, self.objective, self.tau)
         return MatchedState(0, np.full(problem.m, np.nan))
 
     def request(self, problem: Problem, state: MatchedState) -> Request:
@@ -93,7 +95,7 @@ class Matched:
         if state.step < problem.warmup_steps or not known.any():
             return normalise(weights)
         losses = np.where(known, state.losses, state.losses[known].mean())
-        objective = get_objective(self.objective or problem.objective, self.tau)
+        objective = objective_of(problem, self.objective, self.tau)
         matched = normalise(objective.gradient(losses, normalise(weights)))
         least = self.floor * problem.uniform
         return matched if (matched >= least).all() else normalise(np.maximum(matched, least))
@@ -103,3 +105,7 @@ class Matched:
         old = np.where(np.isnan(state.losses), fresh, state.losses)
         losses = np.where(np.isnan(fresh), state.losses, self.smoothing * old + (1 - self.smoothing) * fresh)
         return MatchedState(seen.step, losses)
+
+    def regroup(self, change: Regroup, state: MatchedState) -> MatchedState:
+        """Running losses are inherited; a group without counts as the mean of the others."""
+        return MatchedState(change.step, change.groups(state.losses))

@@ -11,10 +11,18 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
 from aioli.errors import InputError, nearest
-from aioli.estimators import ExcessOverTarget, Graph, Probes
+from aioli.estimators import (
+    Alignment,
+    Directional,
+    DogeScore,
+    ExcessOverReference,
+    ExcessOverTarget,
+    Graph,
+    Probes,
+)
 from aioli.laws import Linear
 from aioli.methods.construct import construct, name_and_parameters
-from aioli.solvers import ExponentiatedGradient
+from aioli.solvers import ExponentiatedGradient, TrustRegion
 
 __all__ = ["PARTS", "build_part", "part_names"]
 
@@ -26,9 +34,14 @@ PARTS: dict[Kind, dict[str, Callable[..., Any]]] = {
         "probes": Probes,
         "graph": Graph,
         "excess_over_target": ExcessOverTarget,
+        "excess_over_reference": ExcessOverReference,
+        "alignment": Alignment,
+        "doge_score": DogeScore,
+        "directional": Directional,
     },
     "solver": {
         "exponentiated_gradient": ExponentiatedGradient,
+        "trust_region": TrustRegion,
     },
 }
 

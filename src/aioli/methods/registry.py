@@ -12,12 +12,28 @@ from typing import Any
 from aioli.errors import InputError, nearest
 from aioli.methods.construct import construct, kind_of, name_and_parameters
 from aioli.methods.parts import build_part
+from aioli.methods.recipes import REFERENCE, ExtraRun, Recipe
+from aioli.methods.similar import NAME as SIMILAR
+from aioli.methods.similar import replace_similar
 from aioli.methods.zoo import METHODS, Entry
-from aioli.protocol import Citation, Estimator, Law, Method, Problem, Solver
+from aioli.protocol import Citation, Estimator, Law, Method, Problem, Signal, Solver
 
-__all__ = ["MethodInfo", "build", "build_value", "complete", "describe", "example", "names"]
+__all__ = [
+    "MethodInfo",
+    "build",
+    "build_value",
+    "complete",
+    "describe",
+    "example",
+    "extra_runs",
+    "names",
+    "recipe_of",
+    "stand_in",
+]
 
 ENTRY_POINTS = "aioli.methods"
+OF_REFERENCE = frozenset({Signal.EXCESS_LOSS, Signal.REFERENCE_LOSS})
+"""Signals that a frozen reference model is read for."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +48,7 @@ class MethodInfo:
     estimator: str
     solver: str
     signals: tuple[str, ...]
+    extra_runs: str
 
 
 @cache
@@ -105,14 +122,81 @@ RESOLVERS = {
 
 
 def complete(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    """The parameters with the defaults of those not given, so that a run's record says them all."""
-    known = inspect.signature(_entry(name).build).parameters
-    return {key: p.default for key, p in known.items() if p.default is not p.empty} | parameters
+    """The parameters with the defaults of those not given, so that a run's record says them all.
+
+    Left out at their defaults are those that a method's entry says are `added`.
+    """
+    entry = _entry(name)
+    known = inspect.signature(entry.build).parameters
+    defaults = {key: p.default for key, p in known.items() if p.default is not p.empty}
+    later = {key for key in entry.added if parameters.get(key, defaults[key]) == defaults[key]}
+    found = {key: value for key, value in (defaults | parameters).items() if key not in later}
+    return replace_similar(found, _complete_similar, _complete_similar)
+
+
+def _complete_similar(given: dict[str, Any]) -> dict[str, Any]:
+    return {SIMILAR: complete(SIMILAR, given)}
 
 
 def example(name: str, problem: Problem) -> Method[Any]:
     """The method with its defaults, or with parameters that fit the problem where it has none."""
     return build(name, _entry(name).example(problem))
+
+
+def recipe_of(name: str) -> Recipe | None:
+    """Which runs the method needs before its own; None when it needs none.
+
+    Raises:
+        InputError: an unknown method.
+    """
+    return _entry(name).recipe
+
+
+def extra_runs(name: str, parameters: Mapping[str, Any], problem: Problem) -> tuple[ExtraRun, ...]:
+    """The runs to finish before the method's own: those of its recipe, and a reference where it reads one.
+
+    Raises:
+        InputError: as `build`.
+    """
+    recipe = recipe_of(name)
+    runs = recipe.runs(problem, parameters) if recipe else ()
+    reads = not stand_in(name, parameters, problem).needs.isdisjoint(OF_REFERENCE)
+    known = any(run.role == REFERENCE for run in runs)
+    return (ExtraRun(REFERENCE), *runs) if reads and not known else runs
+
+
+def stand_in(name: str, parameters: Mapping[str, Any], problem: Problem) -> Method[Any]:
+    """The method before its extra runs and the texts are there: examples in place of what they will give.
+
+    Raises:
+        InputError: as `build`.
+    """
+    entry = _entry(name)
+    provided = entry.recipe.provides if entry.recipe else ()
+    examples = entry.example(problem) if provided else {}
+    given = {key: examples[key] for key in provided} | dict(parameters)
+    if name == SIMILAR:
+        given = _example_similar(problem, given)
+    known = replace_similar(
+        given,
+        lambda inner: _mixture(_example_similar(problem, inner), problem),
+        lambda inner: {SIMILAR: _example_similar(problem, inner)},
+    )
+    return build(name, known)
+
+
+def _example_similar(problem: Problem, given: dict[str, Any]) -> dict[str, Any]:
+    """Parameters of `similar` that need no texts: those given, and examples of what is computed."""
+    if given.get("divergences") is not None:
+        return given
+    examples = _entry(SIMILAR).example(problem)
+    return given | {key: value for key, value in examples.items() if given.get(key) is None}
+
+
+def _mixture(given: dict[str, Any], problem: Problem) -> list[float]:
+    """The mixture of a `similar` whose divergences are known."""
+    method = build(SIMILAR, given)
+    return method.request(problem, method.init(problem)).proportions.tolist()
 
 
 def describe(name: str) -> MethodInfo:
@@ -129,5 +213,13 @@ def describe(name: str) -> MethodInfo:
     problem = Problem(("a", "b"), (1, 1), 1, 1)
     signals = tuple(sorted(str(signal) for signal in example(name, problem).needs))
     return MethodInfo(
-        name, entry.summary, parameters, entry.citation, entry.law, entry.estimator, entry.solver, signals
+        name,
+        entry.summary,
+        parameters,
+        entry.citation,
+        entry.law,
+        entry.estimator,
+        entry.solver,
+        signals,
+        entry.extra_runs,
     )

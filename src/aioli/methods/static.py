@@ -14,7 +14,7 @@ from aioli.errors import InputError, MixingWarning
 from aioli.protocol import Array, Observation, Problem, Request
 from aioli.simplex import as_proportions, normalise, softmax
 
-__all__ = ["FixedState", "Static", "Stratified", "Temperature", "UniMax", "unimax"]
+__all__ = ["Fixed", "FixedState", "Static", "Stratified", "Temperature", "UniMax", "unimax"]
 
 
 class FixedState(NamedTuple):
@@ -23,7 +23,7 @@ class FixedState(NamedTuple):
     step: int
 
 
-class _Fixed(ABC):
+class Fixed(ABC):
     """One segment of all the steps, measuring nothing; subclasses say which mixture."""
 
     needs: frozenset[str] = frozenset()
@@ -43,7 +43,7 @@ class _Fixed(ABC):
 
 
 @dataclass(frozen=True)
-class Stratified(_Fixed):
+class Stratified(Fixed):
     """Equal proportions for all groups that have data."""
 
     def mixture(self, problem: Problem) -> Array:
@@ -51,7 +51,7 @@ class Stratified(_Fixed):
 
 
 @dataclass(frozen=True)
-class Temperature(_Fixed):
+class Temperature(Fixed):
     """p_j ~ N_j^(1/tau) for N_j tokens in group j; tau 1 is proportional, infinite is stratified.
 
     Raises:
@@ -70,7 +70,7 @@ class Temperature(_Fixed):
 
 
 @dataclass(frozen=True)
-class UniMax(_Fixed):
+class UniMax(Fixed):
     """As uniform as an epoch cap allows (see `unimax`); warns when the caps cannot fill the budget.
 
     References:
@@ -123,7 +123,7 @@ def unimax(group_tokens: Array, budget: float, max_epochs: float) -> tuple[Array
 
 
 @dataclass(frozen=True)
-class Static(_Fixed):
+class Static(Fixed):
     """The user's own proportions, by group name or in group order.
 
     Raises:

@@ -97,9 +97,34 @@ def cost_table(results: Results) -> Table:
         )
         for method in results["methods"]
     ]
-    return Table(
-        "Mean over seeds of one run.", ("Method", *(heading for heading, _, _ in columns)), tuple(rows)
+    headings = ("Method", *(heading for heading, _, _ in columns))
+    if not any(method["extra_runs"] for method in results["methods"]):
+        return Table("Mean over seeds of one run.", headings, tuple(rows))
+    rows = [(*row, *_in_all(method)) for row, method in zip(rows, results["methods"], strict=True)]
+    caption = (
+        "Mean over seeds of one run; in all: with the runs that had to be finished before it, each charged "
+        "in full to every method that needs it."
     )
+    return Table(
+        caption, (*headings, "Extra runs", *(f"{name} in all" for name, _, _ in TOTALS)), tuple(rows)
+    )
+
+
+TOTALS = (
+    ("Training tokens", "train_tokens", quantity),
+    ("Compute", "flops", lambda value: quantity(value, "FLOP")),
+    ("Time", "seconds", duration),
+)
+
+
+def _in_all(method: Mapping[str, Any]) -> tuple[Cell, ...]:
+    """How many extra runs, and what they cost together with the run, with the ratio to the baseline below."""
+    total = method["cost"]["total"]
+    costs = []
+    for _, key, form in TOTALS:
+        relative = total.get(f"{key}_ratio")
+        costs.append(Cell(form(total[key]), "" if relative is None else ratio(relative), total[key]))
+    return (Cell(count(method["extra_runs"]), value=method["extra_runs"]), *costs)
 
 
 def ledger_table(results: Results) -> Table:

@@ -28,7 +28,8 @@ def print_table(results: Mapping[str, Any], console: Console) -> None:
 
     A second line in a cell is the 95% interval over seeds. Colour appears only on a terminal.
     """
-    groups = [_quality(results["baseline"]), _costs(results["baseline"])]
+    extra = any(method["extra_runs"] for method in results["methods"])
+    groups = [_quality(results["baseline"]), _costs(results["baseline"], extra)]
     if console.width >= WIDE:
         groups = [[*groups[0], *groups[1]]]
     for columns in groups:
@@ -52,7 +53,7 @@ def _quality(baseline: str | None) -> list[Column]:
     return [*columns, ("bits/byte", _bits)]
 
 
-def _costs(baseline: str | None) -> list[Column]:
+def _costs(baseline: str | None, extra: bool) -> list[Column]:
     columns: list[Column] = [
         ("train tokens", _cost("train_tokens")),
         ("eval tokens", _cost("evaluation_tokens")),
@@ -60,7 +61,7 @@ def _costs(baseline: str | None) -> list[Column]:
     ]
     if baseline is not None:
         columns.append(("time", lambda method: Text(ratio(method["cost"].get("seconds_ratio")))))
-    return columns
+    return [*columns, ("extra runs", _extra)] if extra else columns
 
 
 def _with_bounds(mean: str, between: str, style: str = "") -> Text:
@@ -93,6 +94,16 @@ def _wins(method: Summary) -> Text:
 def _bits(method: Summary) -> Text:
     value = method["test"]["bits_per_byte"]["mean"]
     return Text(MISSING if value is None else f"{value:.4f}")
+
+
+def _extra(method: Summary) -> Text:
+    """How many, and below the tokens trained in all: relative to the baseline's, without one their number."""
+    total = method["cost"]["total"]
+    if not method["extra_runs"]:
+        return Text("0")
+    relative = total.get("train_tokens_ratio")
+    tokens = quantity(total["train_tokens"]) if relative is None else ratio(relative)
+    return _with_bounds(str(method["extra_runs"]), f"{tokens} tokens")
 
 
 def _cost(key: str) -> Callable[[Summary], Text]:

@@ -23,10 +23,10 @@ def mixture_section(results: Results) -> Section | None:
     found = [(m, series) for m in results["methods"] if (series := proportions(results, m)) is not None]
     if not found:
         return None
-    every = np.concatenate([series.mean for _, series in found])
+    every = np.nan_to_num(np.concatenate([series.mean for _, series in found]))
     chosen = select(every.max(axis=0) - every.min(axis=0))
     names = chosen.names(results["groups"])
-    top = max(float(gather(series.high, chosen).max()) for _, series in found)
+    top = max(float(np.nanmax(gather(series.high, chosen))) for _, series in found)
     figures = []
     for method, series in found:
         mean, low, high = (gather(values, chosen) for values in series[1:4])
@@ -34,7 +34,8 @@ def mixture_section(results: Results) -> Section | None:
             Line(style(j), series.steps, mean[:, j], low[:, j], high[:, j], steps=True)
             for j in range(len(names))
         ]
-        told = "; ".join(f"{name} {value:.3f}" for name, value in zip(names, mean[-1], strict=True))
+        ends = [pair for pair in zip(names, mean[-1], strict=True) if np.isfinite(pair[1])]
+        told = "; ".join(f"{name} {value:.3f}" for name, value in ends)
         svg = line_chart(
             lines,
             f"Training proportions of {method['label']}, {over_seeds(series)}; at the end: {told}",
@@ -46,7 +47,8 @@ def mixture_section(results: Results) -> Section | None:
         figures.append(Figure(f"{method['label']}, {over_seeds(series)}", svg))
     text = (
         "Share of each group in the training stream at every step, with the range over seeds shaded. A "
-        "method's warm-up, its probes and measurements are left out; groups of equal share lie on one line. "
+        "method's warm-up, its probes and measurements are left out; groups of equal share lie on one line, "
+        "and a line begins and ends with its group. "
         "All panels share one scale."
     )
     keys = tuple(Key(name, style(j)) for j, name in enumerate(names))

@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from aioli.constraints import free_groups
 from aioli.errors import InputError
 from aioli.protocol import Array, Law, Problem
+from aioli.regroup import Regroup, filled
 from aioli.simplex import softmax
 
 __all__ = ["EgState", "ExponentiatedGradient", "normalise_matrix"]
@@ -41,7 +43,8 @@ class ExponentiatedGradient:
     Departures:
         Target weights (rescaled to sum to n, so that the published eta keeps its meaning) multiply the
         rows after normalising. A zero matrix leaves p unchanged. Groups without data keep exactly 0
-        and stay out of the normalisation and the smoothing.
+        and stay out of the normalisation and the smoothing, groups with a fixed proportion out of
+        the normalisation.
     """
 
     eta: float
@@ -65,9 +68,9 @@ class ExponentiatedGradient:
         self, problem: Problem, state: EgState, law: Law, proportions: Array, matrix: Array, weights: Array
     ) -> tuple[EgState, Array]:
         """One update from proportions [m], raw matrix [n, m] and weights [n] (summing to n)."""
-        usable = problem.available
+        usable = free_groups(problem)
         matrix = np.where(usable, matrix, 0.0)
-        if self.normalise:
+        if self.normalise and usable.any():
             matrix[:, usable] = normalise_matrix(matrix[:, usable])
         if not np.isnan(state.average).any():
             matrix = (1 - self.memory) * matrix + self.memory * state.average
@@ -75,6 +78,12 @@ class ExponentiatedGradient:
         with np.errstate(divide="ignore"):
             p = softmax(np.log(start) + self.eta * law.descent(matrix, weights))
         return EgState(matrix, state.anchor), (1 - self.smoothing) * p + self.smoothing * problem.uniform
+
+    def regroup(self, change: Regroup, state: EgState) -> EgState:
+        """The mean matrix is inherited; a new group has its row's mean, a new target one value for all."""
+        average = change.matrix(state.average)
+        known = ~np.isnan(state.average).any()
+        return EgState(filled(average) if known else average, change.proportions(state.anchor))
 
 
 def normalise_matrix(matrix: Array) -> Array:

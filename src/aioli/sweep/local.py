@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,8 +39,11 @@ class Event(NamedTuple):
 
 
 class Failure(NamedTuple):
+    """A run without a result; `cause` is the failed run that it would have read, if that is why."""
+
     spec: RunSpec
     message: str
+    cause: Failure | None = None
 
 
 class Outcome(NamedTuple):
@@ -85,6 +87,7 @@ def run(
 ) -> Outcome:
     """Carry out every spec that `store` has no result for, in the given order, `workers` at a time.
 
+    A run waits for those among `specs` that it reads (`RunSpec.inputs`); when one fails, it fails too.
     A run that was begun continues from its checkpoint. A worker killed by signal 9 is tried once more.
     Runs on CUDA are dealt out to the GPUs, to the least busy one first. When this function is left by an
     exception (Ctrl-C), the workers write a checkpoint and end first.
@@ -108,7 +111,7 @@ def run(
     return Outcome(store.finished(specs), pool.failures)
 
 
-def _unfinished(specs: Sequence[RunSpec], store: Store, on_event: Callable[[Event], None]) -> deque[RunSpec]:
+def _unfinished(specs: Sequence[RunSpec], store: Store, on_event: Callable[[Event], None]) -> list[RunSpec]:
     pending: dict[str, RunSpec] = {}
     for spec in specs:
         try:
@@ -121,7 +124,7 @@ def _unfinished(specs: Sequence[RunSpec], store: Store, on_event: Callable[[Even
             pending.setdefault(spec.id, spec)
         else:
             on_event(Event("reused", spec))
-    return deque(pending.values())
+    return list(pending.values())
 
 
 def _refuse_mixture(
@@ -157,10 +160,14 @@ class _Pool:
         self.failures: list[Failure] = []
         self.lines: queue.SimpleQueue[tuple[_Job, str | None]] = queue.SimpleQueue()
 
-    def work(self, pending: deque[RunSpec]) -> None:
-        while pending or self.active:
-            while pending and len(self.active) < self.size:
-                self._start(pending.popleft(), attempt=1)
+    def work(self, pending: list[RunSpec]) -> None:
+        while True:
+            self._fail_readers(pending)
+            while len(self.active) < self.size and (spec := self._next(pending)):
+                pending.remove(spec)
+                self._start(spec, attempt=1)
+            if not self.active:
+                return
             job, line = self.lines.get()
             if line is not None:
                 self._read(job, line)
@@ -168,6 +175,30 @@ class _Pool:
             code = job.process.wait()
             self.active.remove(job)
             self._ended(job, code)
+
+    def _next(self, pending: Sequence[RunSpec]) -> RunSpec | None:
+        """The first run that waits for nothing; ids are hashes, so no two runs can wait for each other."""
+        unfinished = {spec.id for spec in pending} | {job.spec.id for job in self.active}
+        return next((spec for spec in pending if unfinished.isdisjoint(spec.inputs.values())), None)
+
+    def _fail_readers(self, pending: list[RunSpec]) -> None:
+        """Fail the runs that read a failed one, directly or through others."""
+        while True:
+            failed = {failure.spec.id: failure for failure in self.failures}
+            reader = next(
+                (spec for spec in pending if not failed.keys().isdisjoint(spec.inputs.values())), None
+            )
+            if reader is None:
+                return
+            pending.remove(reader)
+            cause = next(failed[run] for run in reader.inputs.values() if run in failed)
+            root = cause.cause or cause
+            message = f"not started: {root.spec.label} seed {root.spec.seed}, which it needs, failed"
+            self._fail(Failure(reader, message, root))
+
+    def _fail(self, failure: Failure) -> None:
+        self.failures.append(failure)
+        self.on_event(Event("failed", failure.spec, failure.message))
 
     def stop(self) -> None:
         """Ask what still runs to write a checkpoint and end; kill what takes too long."""
@@ -243,8 +274,7 @@ class _Pool:
             self.on_event(Event("retried", job.spec, f"{message}; trying once more from its checkpoint"))
             self._start(job.spec, job.attempt + 1)
         else:
-            self.failures.append(Failure(job.spec, message))
-            self.on_event(Event("failed", job.spec, message))
+            self._fail(Failure(job.spec, message))
 
     def _verdict(self, job: _Job, code: int) -> str:
         """Why a run that ended has no result; empty when it has one, however it ended."""

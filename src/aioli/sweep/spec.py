@@ -25,7 +25,12 @@ class RunSpec:
         constraints: the fields of `aioli.protocol.Constraints` that are set.
         reference_losses: losses by target that an excess objective is measured from.
         inputs: ids of finished runs of the same store that this one reads, by the role they have in it
-            ("reference": its model).
+            ("reference": its model). Parameters that follow from them are not in `parameters`, and the id
+            names where they come from.
+        history: changes of groups that led here, each {"run": id of the run that it continued, "step",
+            "parents": new group -> old ones, "removed_tokens", "parameters": those until then}.
+        validation: whether the result holds the validation losses before the first and after the last step.
+            They are read beside the run and change none of its numbers, so the id does not say.
     """
 
     method: str
@@ -40,6 +45,8 @@ class RunSpec:
     constraints: dict[str, Any] = field(default_factory=dict)
     reference_losses: dict[str, float] | None = None
     inputs: dict[str, str] = field(default_factory=dict)
+    history: tuple[dict[str, Any], ...] = ()
+    validation: bool = False
     label: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -49,9 +56,9 @@ class RunSpec:
     def id(self) -> str:
         """16 hex digits of SHA-256 over the canonical JSON, without what cannot change a number."""
         content: dict[str, Any] = self.to_json() | {"recipe": RECIPE}
-        del content["label"]
+        del content["label"], content["validation"]
         del content["train"]["checkpoint_every"]
-        for later in ("constraints", "reference_losses", "inputs"):  # absent from the first specs
+        for later in ("constraints", "reference_losses", "inputs", "history"):  # absent from the first specs
             if not content[later]:
                 del content[later]
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))

@@ -67,6 +67,8 @@ class Store:
     def result(self, spec: RunSpec) -> dict[str, Any] | None:
         """The result of a finished run under the spec's label, or None when it is not finished.
 
+        A run that has trained but lacks the validation losses that the spec asks for is not finished.
+
         Raises:
             InputError: `result.json` is there but cannot be used.
         """
@@ -79,6 +81,8 @@ class Store:
             raise InputError(f"{path} cannot be read: {error}") from None
         if not isinstance(result, dict) or result.get("version") != 1 or result.get("id") != spec.id:
             raise InputError(f"{path} is not the result of run {spec.id}")
+        if spec.validation and result.get("validation") is None:
+            return None
         return result | {"label": spec.label or spec.method}
 
     def finished(self, specs: Sequence[RunSpec]) -> list[dict[str, Any]]:
@@ -122,6 +126,7 @@ def read_spec(directory: Path) -> RunSpec:
                 "model": ModelSettings(**plain["model"]),
                 "train": TrainSettings(**plain["train"]),
                 "evaluation": EvaluationSettings(**plain["evaluation"]),
+                "history": tuple(plain.get("history", ())),
             }
         )
     except FileNotFoundError:

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from aioli.errors import InputError
 from aioli.training.accounts import CPU_WATTS, CUDA_WATTS
+from aioli.training.model import GPT
 from aioli.training.settings import TrainSettings
 
 __all__ = ["Forward", "choose_device", "choose_dtype", "watts"]
@@ -25,7 +26,7 @@ class Forward:
         dtype: of autocast; float32 computes without.
     """
 
-    def __init__(self, model: nn.Module, vocab_size: int, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(self, model: GPT, vocab_size: int, device: torch.device, dtype: torch.dtype) -> None:
         self.model, self.vocab_size, self.device, self.dtype = model, vocab_size, device, dtype
 
     def __call__(self, tokens: NDArray[Any]) -> Tensor:
@@ -34,6 +35,20 @@ class Forward:
         Raises:
             InputError: a token id outside the vocabulary.
         """
+        with self._autocast():
+            return self.model(self._ids(tokens))
+
+    def token_losses(self, tokens: NDArray[Any]) -> Tensor:
+        """Losses [B, T] in nats of every token but the first, on the device; their means are the losses [B].
+
+        Raises:
+            InputError: a token id outside the vocabulary.
+        """
+        with self._autocast():
+            return self.model.token_losses(self._ids(tokens))
+
+    def _ids(self, tokens: NDArray[Any]) -> Tensor:
+        """Token ids on the device."""
         if tokens.max() >= self.vocab_size:
             raise InputError(
                 f"found token id {tokens.max()}, expected ids below the vocabulary's {self.vocab_size}: "
@@ -42,8 +57,7 @@ class Forward:
         ids = torch.from_numpy(tokens.astype(np.int64))
         if self.device.type == "cuda":
             ids = ids.pin_memory().to(self.device, non_blocking=True)
-        with self._autocast():
-            return self.model(ids)
+        return ids
 
     def _autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32)

@@ -18,8 +18,7 @@ from aioli.errors import InputError
 from aioli.files import replace_file, write_errors_explained
 from aioli.journal import Journal
 from aioli.locks import DirectoryLock
-from aioli.measure.evaluate import Evaluator
-from aioli.measure.meter import Meter, check_signals
+from aioli.measure.meter import Meter
 from aioli.methods.registry import build
 from aioli.mixer import Mixer
 from aioli.protocol import Request
@@ -28,11 +27,14 @@ from aioli.training.accounts import Accounts, Category
 from aioli.training.checkpoint import load_checkpoint, save_checkpoint, weights_sha256
 from aioli.training.compute import Forward, choose_device, choose_dtype, watts
 from aioli.training.guards import Interrupts, collected_warnings, deterministic, torch_threads
+from aioli.training.inputs import derived_parameters
+from aioli.training.measuring import BatchLosses, make_context
 from aioli.training.model import GPT
 from aioli.training.optimiser import learning_rate, make_optimiser, update, weighted_loss
 from aioli.training.prepare import check_device, check_directory, make_problem
 from aioli.training.records import TrainingLog
-from aioli.training.result import CURVE_POINTS, machine, read_test, told, within
+from aioli.training.result import CURVE_POINTS, machine, read_test, read_validation, told, within
+from aioli.training.similar import similar_parameters
 
 __all__ = ["run_spec"]
 
@@ -97,28 +99,25 @@ class _Run:
     ) -> None:
         self.spec, self.corpus, self.directory, self.warned = spec, corpus, directory, warned
         self.device = device
-        context, settings = spec.model.context, spec.train
+        settings, length = spec.train, spec.model.context + 1
         self.problem = make_problem(spec, corpus)
-        self.method = build(spec.method, spec.parameters)
+        self.derived = derived_parameters(spec, directory, self.problem)
+        self.derived |= similar_parameters(spec.method, spec.parameters, corpus, self.problem)
+        self.method = build(spec.method, spec.parameters | self.derived)
+        self.methods = [build(spec.method, change["parameters"]) for change in spec.history] + [self.method]
         self.model = GPT(spec.model, corpus.vocab_size, spec.seed).to(self.device)
         self.optimiser = make_optimiser(self.model, settings)
         self.forward = Forward(self.model, corpus.vocab_size, device, choose_dtype(settings, device))
-        train = {name: corpus.sequences(name, "train", context + 1) for name in corpus.groups}
-        held_out = {name: corpus.sequences(name, "validation", context + 1) for name in corpus.targets}
+        train = {name: corpus.sequences(name, "train", length) for name in corpus.groups}
         self.loader = Loader(train, settings.batch, seed=spec.seed)
-        self.evaluator = Evaluator(
-            self.forward,
-            held_out,
-            sizes=spec.evaluation.sequences,
-            max_sequences=spec.evaluation.max_sequences,
-            precision=spec.evaluation.precision,
-            batch=settings.batch,
+        context = make_context(
+            spec, directory, corpus, self.problem, self.loader, self.forward, self.optimiser
         )
-        self.meter = Meter(self.problem.m, self.evaluator, self.device)
-        check_signals(self.method.needs, self.meter.available)
+        self.meter = Meter(self.method.needs, context)
         self.mixer = Mixer(self.method, self.problem, directory / "journal.jsonl")
         self.log = TrainingLog(directory / "metrics.jsonl", self.problem.m, settings.steps, self.device)
         self.accounts = Accounts()
+        self.losses = BatchLosses(self.forward, self.accounts)
 
     def begin(self) -> None:
         """Continue from the checkpoint if there is one, else start from step 0."""
@@ -127,6 +126,11 @@ class _Run:
             unfinished.unlink()  # a kill while writing left it; the lock says that nobody is writing now
         if path.exists():
             self._restore(load_checkpoint(path, self.spec.id))
+        elif self.spec.history:
+            raise InputError(
+                f"{path} is missing: the run goes on from run {self.spec.history[-1]['run']} with other "
+                "groups and cannot start from its first step; restore the checkpoint, or start another run"
+            )
         else:
             for name in ("journal.jsonl", "metrics.jsonl"):
                 (self.directory / name).unlink(missing_ok=True)
@@ -142,15 +146,20 @@ class _Run:
             with charge("mixing"):
                 request = self.mixer.request
             seen = self.meter.begin(request.observe)
+            if request.steps == 0 and not self.mixer.segment_drawn.any():
+                self._peek(request)
             for batch in self.accounts.charged(
                 "drawing", self.loader.segment(request.proportions, request.steps)
             ):
                 rate = learning_rate(self.spec.train, self.mixer.step)
                 with charge(_category(request)):
-                    losses = self.forward(batch.tokens)
+                    token_losses = self.losses(batch)
+                    losses = token_losses.mean(dim=1)
+                with charge("measuring"):
+                    seen.add(batch, token_losses)
+                with charge(_category(request)):
                     weighted_loss(losses, batch, request.loss_weights).backward()
                     norm = update(self.model, self.optimiser, rate, self.spec.train.clip)
-                    seen.add(batch, losses)
                     self.log.add(batch, losses, norm)
                 with charge("mixing"):
                     self.mixer.advance(batch.drawn)
@@ -159,9 +168,19 @@ class _Run:
             with charge("measuring"):
                 values = seen.finish()
             with charge("mixing"):
-                self.mixer.tell(values, learning_rate(self.spec.train, max(self.mixer.step - 1, 0)))
+                moved = bool(self.mixer.segment_drawn.any())
+                step = self.mixer.step - moved  # of the last step, or of the one due
+                self.mixer.tell(values, learning_rate(self.spec.train, step))
         self.save()
         self.accounts.stop()
+
+    def _peek(self, request: Request) -> None:
+        """Measure the batch due next, without moving."""
+        with self.accounts.charge("measuring"):
+            self.meter.peek(
+                lambda: self.loader.peek(request.proportions),
+                lambda batch: self.losses.ahead(batch, _category(request)),
+            )
 
     def _settle(self, request: Request) -> None:
         """Wait for the device, at the cost of the segment whose steps it works on."""
@@ -267,35 +286,53 @@ class _Run:
             InputError: the model diverged in its last steps.
         """
         spec, problem = self.spec, self.problem
+        journal = Journal.read(self.directory / "journal.jsonl")
         test = read_test(spec, self.corpus, self.forward)
         _refuse_diverged(problem.targets, test["loss"])
         power = watts(self.device, spec.train.threads)
-        read = self.evaluator.tokens_read
+        evaluator = self.meter.evaluator
         result = {
             "version": 1,
             "id": spec.id,
             "label": spec.label or spec.method,
             "method": spec.method,
             "parameters": spec.parameters,
+            "inputs": spec.inputs,
+            "resolved": self.derived,
             "seed": spec.seed,
-            "groups": list(problem.groups),
+            "groups": list(journal.groups),
             "targets": list(problem.targets),
             "steps": problem.total_steps,
             "parameters_count": self.model.parameters_count,
             "test": test,
-            "drawn": [int(count) for count in self.loader.drawn],
-            "epochs": [round(float(epochs), 6) for epochs in self.loader.epochs],
+            "validation": self._validation() if spec.validation else None,
+            **told(self.methods, journal, spec.model.context),
             "deviation": float(self.loader.deviation),
-            "curve": self.log.curve(within("curve", CURVE_POINTS, problem.m)),
-            **told(self.method, Journal.read(self.directory / "journal.jsonl")),
-            "cost": self.accounts.summary(self.model.token_flops(), read, sum(test["tokens"]), power),
-            "evaluation_sequences": self.evaluator.sizes.tolist() if read else None,
+            "curve": self.log.curve(
+                within("curve", CURVE_POINTS, len(journal.groups)), problem.groups, journal.groups
+            ),
+            "cost": self.accounts.summary(
+                self.model.token_flops(),
+                self.meter.tokens_read,
+                self.meter.work,
+                sum(test["tokens"]),
+                power,
+            ),
+            "evaluation_sequences": evaluator.sizes.tolist() if evaluator and evaluator.tokens_read else None,
             "weights_sha256": weights_sha256(self.model),
             "warnings": self.warned,
             "machine": machine(self.device),
         }
         replace_file(self.directory / "result.json", json.dumps(result, allow_nan=False) + "\n")
         return result
+
+    def _validation(self) -> dict[str, Any]:
+        """Validation losses before the first step and now, read beside the run's own measurements."""
+        vocabulary = self.corpus.vocab_size
+        untrained = GPT(self.spec.model, vocabulary, self.spec.seed).to(self.device)
+        before = Forward(untrained, vocabulary, self.device, self.forward.dtype)
+        found = read_validation(self.spec, self.corpus, before, self.forward)
+        return found | {"flops": self.model.token_flops() * found["tokens"] / 3}
 
 
 def _category(request: Request) -> Category:

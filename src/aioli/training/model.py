@@ -59,12 +59,16 @@ class GPT(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Mean loss [B], in nats per token, of sequences `tokens` [B, T + 1], T <= context."""
+        return self.token_losses(tokens).mean(dim=1)
+
+    def token_losses(self, tokens: Tensor) -> Tensor:
+        """Loss [B, T], in nats, of every token but the first of `tokens` [B, T + 1], T <= context."""
         inputs, labels = tokens[:, :-1], tokens[:, 1:]
         hidden = self.hidden(inputs)
         chunk = CHUNK.get(hidden.device.type, 512)
         pieces = zip(hidden.flatten(0, 1).split(chunk), labels.flatten().split(chunk), strict=True)
         losses = [F.cross_entropy(self.logits(h), y, reduction="none") for h, y in pieces]
-        return torch.cat(losses).view(labels.shape).mean(dim=1)
+        return torch.cat(losses).view(labels.shape)
 
     def hidden(self, inputs: Tensor) -> Tensor:
         """Last normalised hidden states [B, T, width] of `inputs` [B, T]."""

@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
+from aioli.constraints import Limits
 from aioli.data.shards import Corpus, check_sequences
 from aioli.errors import InputError, nearest
-from aioli.protocol import Problem
+from aioli.protocol import Constraints, Problem
 from aioli.sweep.spec import RunSpec
 from aioli.sweep.store import read_spec
 from aioli.training.result import machine
@@ -22,6 +23,9 @@ def check_directory(
     directory: Path, spec: RunSpec, resume: bool, device: torch.device
 ) -> dict[str, Any] | None:
     """Refuse a directory that is used or of another run; return the result of a finished run.
+
+    A run that lacks the validation losses that the spec asks for is not finished: they are read from its
+    checkpoint.
 
     Raises:
         InputError: so, or a result that cannot be read or was computed on another kind of device.
@@ -52,7 +56,7 @@ def check_directory(
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{path} is damaged: delete it and resume again") from None
     check_device(before, device, path)
-    return result
+    return None if spec.validation and result.get("validation") is None else result
 
 
 def check_device(before: str, device: torch.device, path: Path) -> None:
@@ -76,8 +80,8 @@ def make_problem(spec: RunSpec, corpus: Corpus) -> Problem:
     """The run as its method sees it; a group's tokens are those of its whole training sequences.
 
     Raises:
-        InputError: another corpus than the spec's, data too small for the context, or target weights
-            that do not name exactly the targets.
+        InputError: another corpus than the spec's, data too small for the context, target weights or
+            reference losses that do not name exactly the targets, or constraints that cannot be met.
     """
     context = spec.model.context
     if spec.data != corpus.fingerprint:
@@ -86,17 +90,8 @@ def make_problem(spec: RunSpec, corpus: Corpus) -> Problem:
             f"{corpus.fingerprint}: was it tokenised again?"
         )
     check_sequences(corpus, context)
-    weights = None
-    if spec.target_weights is not None:
-        for name in spec.target_weights:
-            if name not in corpus.targets:
-                raise InputError(f"target_weights name {name!r}; {nearest(name, corpus.targets)}")
-        missing = [name for name in corpus.targets if name not in spec.target_weights]
-        if missing:
-            raise InputError(f"target_weights need every target; missing: {', '.join(missing)}")
-        weights = tuple(spec.target_weights[name] for name in corpus.targets)
     rows = [len(corpus.sequences(name, "train", context + 1)) for name in corpus.groups]
-    return Problem(
+    problem = Problem(
         groups=corpus.groups,
         targets=corpus.targets,
         group_tokens=tuple(count * context for count in rows),
@@ -104,6 +99,24 @@ def make_problem(spec: RunSpec, corpus: Corpus) -> Problem:
         step_tokens=spec.train.batch * context,
         warmup_steps=spec.train.warmup,
         objective=spec.objective,
-        target_weights=weights,
+        target_weights=_by_target("target_weights", spec.target_weights, corpus),
+        reference_losses=_by_target("reference_losses", spec.reference_losses, corpus),
+        constraints=Constraints(**spec.constraints),
         seed=spec.seed,
+        removed_tokens=spec.history[-1]["removed_tokens"] if spec.history else 0,
     )
+    Limits.of(problem)
+    return problem
+
+
+def _by_target(key: str, given: dict[str, float] | None, corpus: Corpus) -> tuple[float, ...] | None:
+    """[n] values that a spec gives by target, in the corpus's order."""
+    if given is None:
+        return None
+    for name in given:
+        if name not in corpus.targets:
+            raise InputError(f"{key} name {name!r}; {nearest(name, corpus.targets)}")
+    missing = [name for name in corpus.targets if name not in given]
+    if missing:
+        raise InputError(f"{key} need every target; missing: {', '.join(missing)}")
+    return tuple(given[name] for name in corpus.targets)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ from torch import Tensor
 from aioli.data.loader import Batch
 from aioli.errors import InputError
 from aioli.files import replace_file
-from aioli.measure.meter import GroupLosses
+from aioli.measure.losses import GroupLosses
 from aioli.protocol import Array, Request
 
-__all__ = ["TrainingLog", "rounded"]
+__all__ = ["TrainingLog", "carried_state", "rounded"]
+
+Point = tuple[int, list[float], list[int]]
+"""A step, and sums and counts [m] of the losses since the point before."""
 
 LINES = 200
 """Lines of metrics.jsonl in a whole run, or one a step in a shorter one."""
@@ -38,7 +42,8 @@ class TrainingLog:
         self._norms = torch.zeros((), dtype=torch.float64, device=device)
         self._steps = 0
         self._loss = math.nan
-        self._points: list[tuple[int, list[float], list[int]]] = []
+        self._points: list[Point] = []
+        self._past: list[dict[str, Any]] = []
 
     def add(self, batch: Batch, losses: Tensor, norm: Tensor) -> None:
         """Count one step's losses [B] and gradient norm; nothing waits for the device."""
@@ -84,12 +89,20 @@ class TrainingLog:
         self._norms = torch.zeros_like(self._norms)
         self._steps = 0
 
-    def curve(self, most: int) -> dict[str, list[Any]]:
-        """At most `most` points: `train_loss` [m] is the mean since the previous one, None: not drawn."""
-        together = math.ceil(len(self._points) / most)
+    def curve(self, most: int, groups: Sequence[str] = (), names: Sequence[str] = ()) -> dict[str, list[Any]]:
+        """At most `most` points: `train_loss` [m] is the mean since the previous one, None: not drawn.
+
+        Args:
+            groups: present groups, and names: those that the curve is for, where groups changed on the way.
+        """
+        every = self._points
+        if self._past:
+            parts = [*self._past, {"groups": groups, "points": self._points}]
+            every = [_renamed(point, part["groups"], names) for part in parts for point in part["points"]]
+        together = math.ceil(len(every) / most)
         steps, values = [], []
-        for start in range(0, len(self._points), together or 1):
-            points = self._points[start : start + together]
+        for start in range(0, len(every), together or 1):
+            points = every[start : start + together]
             sums = np.sum([point[1] for point in points], axis=0)
             counts = np.sum([point[2] for point in points], axis=0)
             steps.append(points[-1][0])
@@ -104,7 +117,7 @@ class TrainingLog:
             "steps": self._steps,
             "loss": self._loss,
             "points": self._points,
-        }
+        } | ({"past": self._past} if self._past else {})
 
     def load_state_dict(self, saved: dict[str, Any], step: int) -> None:
         """Continue at `step`; lines of metrics.jsonl from beyond it are dropped."""
@@ -112,8 +125,27 @@ class TrainingLog:
         self._norms = torch.full_like(self._norms, saved["norms"])
         self._steps, self._loss = saved["steps"], saved["loss"]
         self._points = [tuple(point) for point in saved["points"]]
+        self._past = saved.get("past", [])
         lines = self.path.read_text().splitlines(keepends=True) if self.path.exists() else []
         replace_file(self.path, "".join(line for line in lines if _is_upto(line, step)))
+
+
+def carried_state(saved: dict[str, Any], step: int, old: Sequence[str], new: Sequence[str]) -> dict[str, Any]:
+    """A log's state for the run that goes on with groups `new` in the place of `old` after `step` steps."""
+    points, losses = saved["points"], saved["losses"]
+    if any(losses["counts"]):
+        points = [*points, (step, losses["sums"], losses["counts"])]
+    past = [*saved.get("past", []), {"groups": list(old), "points": points}]
+    none = {"sums": [0.0] * len(new), "counts": [0] * len(new)}
+    return saved | {"losses": none, "norms": 0.0, "steps": 0, "points": [], "past": past}
+
+
+def _renamed(point: Point, groups: Sequence[str], names: Sequence[str]) -> Point:
+    """A point of `groups` as one of `names`; groups that were not there were not drawn."""
+    step, sums, counts = point
+    place = {name: j for j, name in enumerate(groups)}
+    at = [place.get(name) for name in names]
+    return step, [0.0 if j is None else sums[j] for j in at], [0 if j is None else counts[j] for j in at]
 
 
 def _is_upto(line: str, step: int) -> bool:

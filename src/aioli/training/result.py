@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import math
 import platform
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from aioli.data.shards import Corpus
-from aioli.journal import Journal
+from aioli.errors import InputError
+from aioli.journal import Change, Journal
 from aioli.measure.evaluate import Losses, fixed_subset, sequence_losses
 from aioli.mixer import replay
-from aioli.protocol import Array, Method
+from aioli.protocol import Array, Method, answer
 from aioli.sweep.spec import RunSpec
 from aioli.training.records import rounded
 
-__all__ = ["CURVE_POINTS", "machine", "read_test", "told", "within"]
+__all__ = ["CURVE_POINTS", "machine", "read_test", "read_validation", "told", "within"]
 
 CURVE_POINTS = 50
 PROPORTION_POINTS = 60
@@ -31,27 +33,96 @@ def within(part: str, points: int, size: int) -> int:
     return min(points, max(2, NUMBERS[part] // size))
 
 
-def told(method: Method[Any], journal: Journal) -> dict[str, Any]:
-    """What the method did, read from its journal: `proportions` of training segments, and `matrices`."""
-    mixtures: list[tuple[int, Array, str]] = []
+def told(methods: Sequence[Method[Any]], journal: Journal, context: int) -> dict[str, Any]:
+    """What happened to the groups, from the journal: counts, mixtures and matrices.
+
+    `drawn` and `epochs` [m]; `proportions` [m] of training segments; `matrices` [n, m]; `mixture`. Where
+    groups changed on the way, m are those of `Journal.groups`, None stands for one that was not there, and
+    `changes` says what changed when.
+
+    Args:
+        methods: one for each of the journal's problems. context: tokens trained of a sequence.
+    """
+    groups, last = journal.groups, journal.problems[-1]
+    mixtures = [
+        (seen.step - request.steps, _placed(request.proportions, problem.groups, groups), request.phase)
+        for problem, (request, seen) in journal.trained
+        if request.phase == "train" and request.steps
+    ]
     matrices: list[tuple[int, Array]] = []
-    for (request, seen), state in replay(method, journal):
-        if request.phase == "train" and request.steps:
-            mixtures.append((seen.step - request.steps, request.proportions, request.phase))
+    state: Any = None
+    problems = [problem for problem, part in zip(journal.problems, journal.parts, strict=True) for _ in part]
+    for problem, ((_, seen), state) in zip(problems, replay(methods, journal), strict=True):
         matrix: Array = getattr(state, "matrix", np.array(np.nan))
-        fresh = not (matrices and np.array_equal(matrix, matrices[-1][1]))
-        if fresh and np.isfinite(matrix).all():
+        if matrix.shape != (problem.n, problem.m) or not np.isfinite(matrix).all():
+            continue
+        matrix = _placed(_placed(matrix, problem.groups, groups).T, problem.targets, last.targets).T
+        if not (matrices and np.array_equal(matrix, matrices[-1][1], equal_nan=True)):
             matrices.append((seen.step, matrix))
-    m, n = journal.problem.m, journal.problem.n
-    mixtures = thinned(mixtures, within("proportions", PROPORTION_POINTS, m))
-    matrices = thinned(matrices, within("matrices", MATRIX_POINTS, m * n))
-    return {
+    mixtures = thinned(mixtures, within("proportions", PROPORTION_POINTS, len(groups)))
+    matrices = thinned(matrices, within("matrices", MATRIX_POINTS, len(groups) * last.n))
+    return _counted(journal, context) | {
         "proportions": {
             "step": [step for step, _, _ in mixtures],
             "values": [rounded(p) for _, p, _ in mixtures],
             "phase": [phase for _, _, phase in mixtures],
         },
         "matrices": [{"step": step, "values": [rounded(row, 4) for row in a]} for step, a in matrices],
+        "mixture": _mixture(methods[-1], journal, state),
+        **({"changes": [_change(each) for each in journal.changes]} if journal.changes else {}),
+    }
+
+
+def _placed(values: Array, names: Sequence[str], wanted: Sequence[str]) -> Array:
+    """Values [..., names] along `wanted`; NaN where one is not among the names."""
+    if tuple(names) == tuple(wanted):
+        return values
+    place = {name: j for j, name in enumerate(names)}
+    padded = np.concatenate([values, np.full((*values.shape[:-1], 1), np.nan)], axis=-1)
+    return padded[..., [place.get(name, -1) for name in wanted]]
+
+
+def _counted(journal: Journal, context: int) -> dict[str, list[Any]]:
+    """Sequences drawn of each group under its name, and passes over its rows."""
+    drawn, epochs = dict.fromkeys(journal.groups, 0), dict.fromkeys(journal.groups, 0.0)
+    for problem in journal.problems:
+        mine = [record.observation.drawn for owner, record in journal.trained if owner is problem]
+        counts = np.sum([np.zeros(problem.m), *mine], axis=0)
+        for name, tokens, count in zip(problem.groups, problem.group_tokens, counts, strict=True):
+            drawn[name] += int(count)
+            epochs[name] += float(count) / max(tokens // context, 1)
+    return {"drawn": [*drawn.values()], "epochs": [round(value, 6) for value in epochs.values()]}
+
+
+def _change(change: Change) -> dict[str, Any]:
+    regroup = change.regroup
+    return {
+        "step": regroup.step,
+        "groups": list(regroup.new.groups),
+        "targets": list(regroup.new.targets),
+        "parents": {name: list(parents) for name, parents in regroup.parents.items()},
+        "removed": list(regroup.removed),
+    }
+
+
+def _mixture(method: Method[Any], journal: Journal, state: Any) -> dict[str, list[float] | None]:
+    """[m] proportions: the last ones trained on, their mean over steps, the method's answer if it has one.
+
+    Segments of phase "train" count; where a run has none, all that have steps. Groups that are no more have 0
+    in the first and the last.
+    """
+    groups, last = journal.groups, journal.problems[-1]
+    segments = [(problem, record.request) for problem, record in journal.trained if record.request.steps]
+    segments = [pair for pair in segments if pair[1].phase == "train"] or segments
+    steps = np.array([request.steps for _, request in segments])
+    each = np.array([_placed(request.proportions, problem.groups, groups) for problem, request in segments])
+    mean = steps @ np.nan_to_num(each) / steps.sum()
+    concluded = answer(method, last, state)
+    gone = [0.0] * (len(groups) - last.m)
+    return {
+        "final": np.nan_to_num(each[-1]).tolist(),
+        "mean": mean.tolist(),
+        "answer": None if concluded is None else [*concluded.tolist(), *gone],
     }
 
 
@@ -81,6 +152,33 @@ def read_test(spec: RunSpec, corpus: Corpus, losses: Losses) -> dict[str, list[A
         test["tokens"].append(len(tokens) * spec.model.context)
         test["bits_per_byte"].append(loss / math.log(2) * split.tokens / split.bytes if split.bytes else None)
     return test
+
+
+def read_validation(spec: RunSpec, corpus: Corpus, before: Losses, after: Losses) -> dict[str, Any]:
+    """Validation losses [n] of the untrained and of the trained model, in nats per token, and tokens read.
+
+    Every target's sequences are the first that an `Evaluator` of the same settings could read: its
+    measurements in other runs are on the same text.
+
+    Raises:
+        InputError: the trained model's loss is not finite.
+    """
+    settings = spec.evaluation
+    count = settings.max_sequences if settings.sequences == "auto" else settings.sequences
+    found: dict[str, Any] = {"start": [], "end": [], "tokens": 0}
+    for name in corpus.targets:
+        rows = corpus.sequences(name, "validation", spec.model.context + 1)
+        tokens = fixed_subset(rows, count, 0, name)
+        for key, losses in (("start", before), ("end", after)):
+            loss = float(sequence_losses(losses, tokens, spec.train.batch).mean())
+            if not math.isfinite(loss):
+                raise InputError(
+                    f"the validation loss of {name} is {loss}: the model diverged; lower train.learning_rate "
+                    "or train.clip, or lengthen train.warmup"
+                )
+            found[key].append(loss)
+            found["tokens"] += len(tokens) * spec.model.context
+    return found
 
 
 def machine(device: torch.device) -> dict[str, Any]:
