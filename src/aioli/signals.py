@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Literal
 
 from aioli.errors import InputError, nearest
+from aioli.plugins import find_plugins, load_plugin
 from aioli.protocol import Problem, Signal
 
 __all__ = ["SignalInfo", "find_signal", "signal_names", "signal_shape"]
 
-ENTRY_POINTS = "aioli.signals"
 Axis = Literal["target", "group"]
 
 
@@ -62,24 +62,13 @@ BUILT_IN = {
 
 @cache
 def _points() -> dict[str, EntryPoint]:
-    points = {}
-    for point in entry_points(group=ENTRY_POINTS):
-        if point.name in BUILT_IN or point.name in points:
-            raise InputError(f"the signal name {point.name!r} is taken; {point.value} must use another")
-        points[point.name] = point
-    return points
+    return find_plugins("signal", BUILT_IN)
 
 
 @cache
 def _loaded(name: str) -> SignalInfo:
     point = _points()[name]
-    try:
-        info = point.load()
-    except Exception as error:  # whatever a foreign package raises when it is imported
-        raise InputError(
-            f"signal {name!r} of the entry point {point.value} cannot be loaded "
-            f"({type(error).__name__}: {error}); mend or uninstall the package that declares it"
-        ) from error
+    info = load_plugin("signal", point)
     if not isinstance(info, SignalInfo) or info.name != name:
         raise InputError(f"the entry point {point.value} must be a SignalInfo named {name!r}, got {info!r}")
     return info

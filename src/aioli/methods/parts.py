@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any, Literal
 
 from aioli.errors import InputError, nearest
@@ -22,6 +22,7 @@ from aioli.estimators import (
 )
 from aioli.laws import Linear
 from aioli.methods.construct import construct, name_and_parameters
+from aioli.plugins import find_plugins, load_plugin
 from aioli.solvers import ExponentiatedGradient, TrustRegion
 
 __all__ = ["PARTS", "build_part", "part_names"]
@@ -48,12 +49,7 @@ PARTS: dict[Kind, dict[str, Callable[..., Any]]] = {
 
 @cache
 def _points(kind: Kind) -> dict[str, EntryPoint]:
-    points = {}
-    for point in entry_points(group=f"aioli.{kind}s"):
-        if point.name in PARTS[kind] or point.name in points:
-            raise InputError(f"the {kind} name {point.name!r} is taken; {point.value} must use another")
-        points[point.name] = point
-    return points
+    return find_plugins(kind, PARTS[kind])
 
 
 @cache
@@ -62,14 +58,7 @@ def _part(kind: Kind, name: str) -> Callable[..., Any]:
         return PARTS[kind][name]
     if name not in _points(kind):
         raise InputError(f"unknown {kind} {name!r}; {nearest(name, part_names(kind))}")
-    point = _points(kind)[name]
-    try:
-        return point.load()
-    except Exception as error:  # whatever a foreign package raises when it is imported
-        raise InputError(
-            f"{kind} {name!r} of the entry point {point.value} cannot be loaded "
-            f"({type(error).__name__}: {error}); mend or uninstall the package that declares it"
-        ) from error
+    return load_plugin(kind, _points(kind)[name])
 
 
 def part_names(kind: Kind) -> list[str]:

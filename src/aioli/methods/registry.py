@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, partial
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
 
 from aioli.errors import InputError, nearest
@@ -16,6 +16,7 @@ from aioli.methods.recipes import REFERENCE, ExtraRun, Recipe
 from aioli.methods.similar import NAME as SIMILAR
 from aioli.methods.similar import replace_similar
 from aioli.methods.zoo import METHODS, Entry
+from aioli.plugins import find_plugins, load_plugin
 from aioli.protocol import Citation, Estimator, Law, Method, Problem, Signal, Solver
 
 __all__ = [
@@ -31,7 +32,6 @@ __all__ = [
     "stand_in",
 ]
 
-ENTRY_POINTS = "aioli.methods"
 OF_REFERENCE = frozenset({Signal.EXCESS_LOSS, Signal.REFERENCE_LOSS})
 """Signals that a frozen reference model is read for."""
 
@@ -53,25 +53,13 @@ class MethodInfo:
 
 @cache
 def _points() -> dict[str, EntryPoint]:
-    """Entry points of installed packages by name; their code is loaded when a method is asked for."""
-    points = {}
-    for point in entry_points(group=ENTRY_POINTS):
-        if point.name in METHODS or point.name in points:
-            raise InputError(f"the method name {point.name!r} is taken; {point.value} must use another")
-        points[point.name] = point
-    return points
+    return find_plugins("method", METHODS)
 
 
 @cache
 def _loaded(name: str) -> Entry:
     point = _points()[name]
-    try:
-        loaded = point.load()
-    except Exception as error:  # whatever a foreign package raises when it is imported
-        raise InputError(
-            f"method {name!r} of the entry point {point.value} cannot be loaded "
-            f"({type(error).__name__}: {error}); mend or uninstall the package that declares it"
-        ) from error
+    loaded = load_plugin("method", point)
     if isinstance(loaded, Entry):
         return loaded
     return Entry(loaded, (inspect.getdoc(loaded) or "").split("\n")[0], Citation(point.value))
