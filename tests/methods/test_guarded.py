@@ -144,11 +144,28 @@ def test_without_evidence_the_mixture_is_the_default_on_average() -> None:
     np.testing.assert_allclose(normalise(world.trained), 1 / 7, atol=5e-3)
 
 
+@pytest.mark.filterwarnings("ignore::aioli.errors.MixingWarning")  # probes of a tiny batch, pulled together
 @pytest.mark.parametrize(
     "inner", [zoo.odm(), zoo.matched(objective="mean_perplexity"), zoo.aioli(), zoo.stratified()], ids=str
 )
 def test_conformance_around_methods_of_all_kinds(inner: Method[Any]) -> None:
     check_method(lambda problem: Guarded(inner))
+
+
+def test_nothing_trained_moves_more_of_the_batch_than_was_earned() -> None:
+    """Without evidence, probes and blocks alike stay within `explore` of the default."""
+    world = make_world("seven", deviation=0.5)
+    mixer = Mixer(Guarded(zoo.aioli(eta=2.0), zoo.stratified(), explore=0.1), world.problem)
+    phases = set()
+    while not mixer.done:
+        request = mixer.request
+        phases.add(request.phase)
+        moved = 0.5 * np.abs(request.proportions - 1 / 7).sum()
+        assert moved < 0.105  # blocks and probes at most 0.1; the rest repays what rounding left
+        for _ in range(request.steps):
+            mixer.advance(world.draw(request.proportions))
+        mixer.tell(world.measure(request.observe, mixer.segment_drawn, request.proportions))
+    assert {"probe", "train", "measure"} <= phases
 
 
 def test_default_is_the_prior_else_matched() -> None:

@@ -77,13 +77,16 @@ class Guarded:
     their error, what changed since the last one, and what could not be repaid in time. Not covered is
     what short blocks cannot see: effects that come later, or fade.
 
+    Probes of the method are pulled towards d until they move no more of the batch than a block; what was
+    realised is what it is told. Its measurements are carried out as it asks, and where it reweights the
+    loss, the weights are taken as proportions (the same expected gradient).
+
     Args:
-        method: proposes mixtures. Its measurements and probes are carried out as it asks; where it
-            reweights the loss, the weights are taken as proportions (the same expected gradient).
+        method: proposes mixtures.
         default: method whose mixture is safe. None: the `prior` of `method` if it has one, else `matched`,
             which needs the targets to be the groups (in a config, `similar` where they are not).
         block_steps: steps of a block; None: a forty-eighth of the run.
-        explore: share of the batch that a block moves.
+        explore: share of the batch that a block or a probe moves at most.
         caution, hold: standard errors, as above. growth: of reach, a round.
         memory: correlation of v with itself a round later.
 
@@ -167,8 +170,7 @@ class Guarded:
             return asked._replace(proportions=mixture)
         if not _trains(asked):
             observe = asked.observe | (wanted(usual, asked.steps) if asked.steps else frozenset())
-            proportions = asked.proportions if asked.phase == "probe" else usual.proportions
-            return asked._replace(proportions=proportions, observe=observe)
+            return asked._replace(proportions=self._near(asked, usual.proportions), observe=observe)
         if state.dither.any() and not state.fresh:
             return Request(mixture, 0, VALIDATION, "measure")
         steps = min(asked.steps, usual.steps, state.began + self._block_steps(problem) - state.step)
@@ -222,6 +224,13 @@ class Guarded:
             reach=state.reach,
         )
         return self._planned(change.new, state)
+
+    def _near(self, asked: Request, usual: Array) -> Array:
+        """The mixture of a probe, pulled towards the default's until it moves no more than a block does."""
+        if asked.phase != "probe":
+            return usual
+        move = asked.proportions - usual
+        return usual + move * min(1.0, 2 * self.explore / max(np.abs(move).sum(), 1e-12))
 
     def _closes(self, problem: Problem, state: GuardedState, asked: Request, steps: int) -> bool:
         """Whether a piece of `steps` ends the block: it is full, or half of it is and a pause may follow."""
