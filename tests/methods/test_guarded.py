@@ -152,6 +152,7 @@ def test_conformance_around_methods_of_all_kinds(inner: Method[Any]) -> None:
     check_method(lambda problem: Guarded(inner))
 
 
+@pytest.mark.filterwarnings("ignore::aioli.errors.MixingWarning")  # as above
 def test_nothing_trained_moves_more_of_the_batch_than_was_earned() -> None:
     """Without evidence, probes and blocks alike stay within `explore` of the default."""
     world = make_world("seven", deviation=0.5)
