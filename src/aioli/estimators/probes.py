@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -199,9 +200,15 @@ def probed_group(problem: Problem, state: ProbesState) -> int:
     """The group probed at the state's position: a random order per sweep, keyed by group names."""
     usable = np.nonzero(free_groups(problem))[0]
     sweep, place = divmod(state.position, len(usable))
-    key = f"{problem.seed}/{state.round}/{sweep}/"
-    order = sorted(usable, key=lambda g: hashlib.blake2b((key + problem.groups[g]).encode()).digest())
-    return int(order[place])
+    names = tuple(problem.groups[g] for g in usable)
+    return int(usable[probe_order(problem.seed, state.round, sweep, names)[place]])
+
+
+@lru_cache(maxsize=8)
+def probe_order(seed: int, round: int, sweep: int, names: tuple[str, ...]) -> tuple[int, ...]:
+    """A random order of the names, by a hash of each with (seed, round, sweep)."""
+    keys = [hashlib.blake2b(f"{seed}/{round}/{sweep}/{name}".encode()).digest() for name in names]
+    return tuple(sorted(range(len(names)), key=keys.__getitem__))
 
 
 def solve_matrix(mixtures: Array, gains: Array) -> Array:
