@@ -31,6 +31,8 @@ STUDY = [
     "aioli_diagonal",
     "aioli_detrend",
 ]
+SHAKEN = {"static": {"proportions": [0.334, 0.333, 0.333]}, "label": "stratified, shaken"}
+"""Three groups: what changes when nothing does but the order in which groups are dealt."""
 ONLINE = [
     STRATIFIED,
     "proportional",
@@ -65,6 +67,8 @@ PILOT = [
 PLANS: dict[str, tuple[list[Any], list[int], list[str]]] = {
     "study": (STUDY, [0, 1, 2, 3, 4], []),
     "online": (ONLINE, [0, 1, 2, 3, 4], []),
+    "control": ([STRATIFIED, SHAKEN], [0, 1, 2, 3, 4], []),
+    "similar": ([STRATIFIED, "similar", {"similar": {"tau": 0.3}}], [0, 1, 2], []),
     "pilot": (PILOT, [100, 101, 102], ["train.steps=1000", "train.warmup=60"]),
     "quick": ([STRATIFIED, MATCHED, "aioli"], [0, 1], ["train.steps=150", "train.warmup=20"]),
 }
@@ -82,6 +86,12 @@ def main(arguments: list[str] | None = None) -> None:
     plan = parser.add_mutually_exclusive_group()
     plan.add_argument("--quick", action="store_const", dest="plan", const="quick", help="a few minutes")
     plan.add_argument("--online", action="store_const", dest="plan", const="online", help="every method")
+    plan.add_argument(
+        "--control", action="store_const", dest="plan", const="control", help="stratified against itself"
+    )
+    plan.add_argument(
+        "--similar", action="store_const", dest="plan", const="similar", help="for --setting out_of_domain"
+    )
     plan.add_argument("--pilot", action="store_const", dest="plan", const="pilot", help="step sizes of Aioli")
     parser.set_defaults(plan="study")
     given = parser.parse_args(arguments)
