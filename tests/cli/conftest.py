@@ -81,11 +81,21 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 @pytest.fixture
 def shell(project: Path) -> Callable[..., subprocess.Popen[str]]:
-    """Start the command line in a process of its own."""
+    """Start the command line in a process of its own, as a terminal does.
 
-    def start(*arguments: str, **options: object) -> subprocess.Popen[str]:
+    A shell that puts its tests in the background has interrupts ignored, and processes inherit that.
+    """
+
+    def start(
+        *arguments: str, preexec_fn: Callable[[], object] = lambda: None, **options: object
+    ) -> subprocess.Popen[str]:
+        def prepare() -> None:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            preexec_fn()
+
         command = [sys.executable, "-c", "from aioli.cli import main; main()", *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-        return subprocess.Popen(command, cwd=project, text=True, env=os.environ | {"COLUMNS": "100"}, **pipes)
+        environment = os.environ | {"COLUMNS": "100"}
+        return subprocess.Popen(command, cwd=project, text=True, env=environment, preexec_fn=prepare, **pipes)
 
     return start

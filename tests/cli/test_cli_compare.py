@@ -21,7 +21,7 @@ from aioli.jobs.runs import RunsFailed
 from aioli.jobs.watch import Watch
 from aioli.sweep import local
 
-LONG = ("--set", "train.steps=600", "--set", "train.checkpoint_every=20")
+LONG = ("--set", "train.steps=300", "--set", "train.checkpoint_every=50")
 
 
 def results_of(out: Path) -> dict:
