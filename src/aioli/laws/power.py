@@ -16,7 +16,7 @@ LEAST_FLOOR = 0.1
 """Least E, as a share of the smallest loss seen."""
 STARTS = np.linspace(0.02, 0.78, 12)
 STEPS = 60
-ENOUGH = 1e-6
+ENOUGH = 1e-5
 """A fit ends when a step lowers its sum by less than this share."""
 SMALLEST = 1e-30
 SINGULAR = 1e-10
