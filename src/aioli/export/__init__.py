@@ -1,0 +1,1 @@
+"""Mixtures in the formats of other trainers, one file a format."""
