@@ -14,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aioli.analysis.comparison import compare_runs, write_csv
+from aioli.analysis.reading import verdict
+from aioli.analysis.sequential import Stopping
 from aioli.analysis.statistics import interval
 from aioli.errors import InputError
 from aioli.report.page import render_page
@@ -294,3 +296,26 @@ def test_csv_has_every_seed_target_and_metric(tmp_path: Path) -> None:
     assert float(value["aioli", "1", "", "perplexity"]) == pytest.approx(14.5)
     assert value["aioli", "1", "", "joules"] == ""
     assert np.isclose(float(value["stratified", "0", "", "seconds"]), 10.0)
+
+
+def test_the_noise_of_the_percent_change_stands_beside_it() -> None:
+    changes = [100 * (28 / 30 - 1), 100 * (29 / 32 - 1), 0.0]  # means over targets of the two methods
+    noise = compare_runs(two_methods())["methods"][1]["noise"]
+    assert noise["sd"] == pytest.approx(np.std(changes, ddof=1), rel=1e-9)
+    assert noise["detectable"] > abs(np.mean(changes)) and noise["seeds"] > 3
+    assert compare_runs(two_methods())["methods"][0]["noise"] is None
+    one_seed = compare_runs(two_methods(BASE[:1], OTHER[:1]))["methods"][1]
+    assert one_seed["noise"] is None and one_seed["decided"] is None
+
+
+def test_seeds_added_until_decided_get_an_interval_that_allows_it() -> None:
+    base = [(10.0 + 0.1 * seed, 20.0) for seed in range(6)]
+    better = [(9.0 + 0.1 * seed, 18.0 + 0.05 * (seed % 2)) for seed in range(6)]
+    fixed = compare_runs(two_methods(base, better))
+    found = compare_runs(two_methods(base, better), stopping=Stopping(margin=0.5))
+    method, plain = found["methods"][1], fixed["methods"][1]
+    assert method["decided"] is True and verdict(method) == "lower"
+    assert method["relative"]["low"] < plain["relative"]["low"] < plain["relative"]["high"] < 0
+    assert "confidence sequences" in found["assumptions"]["stopping"]
+    early = compare_runs(two_methods(base[:3], better[:3]), stopping=Stopping(least=2))["methods"][1]
+    assert early["decided"] is False and verdict(early) == "unknown"

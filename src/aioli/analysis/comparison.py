@@ -15,9 +15,11 @@ import numpy as np
 
 from aioli.analysis.extra import ASSUMPTION, TOTALS
 from aioli.analysis.ledger import data_ledger
+from aioli.analysis.noise import noise_of
 from aioli.analysis.reading import write_reading
 from aioli.analysis.runs import METRICS, Result, Runs, by_label, check_comparable
-from aioli.analysis.statistics import column_intervals, interval
+from aioli.analysis.sequential import Stopping, sequence_interval
+from aioli.analysis.statistics import Interval, column_intervals, interval
 from aioli.analysis.tidy import write_csv
 from aioli.errors import InputError, nearest
 from aioli.protocol import Array
@@ -35,7 +37,17 @@ ASSUMPTIONS = {
         "Each interval stands alone: none is corrected for the number of methods compared."
     ),
     "perplexity": "Mean test perplexity is the plain mean over targets of exp(test loss in nats per token).",
+    "detectable": (
+        "The smallest true change of mean test perplexity that as many seeds, as noisy as these, show (95% "
+        "interval excluding zero) four times out of five; below it how many seeds would show the measured "
+        "change as often."
+    ),
 }
+STOPPED = (
+    "Seeds were added to each method until its interval was decided: excluding zero, or within {margin:g}% "
+    "of it. Intervals of differences are confidence sequences for that reason: they hold at "
+    "all numbers of seeds together, and are wider than those for a number fixed before."
+)
 
 
 def compare_runs(
@@ -46,6 +58,7 @@ def compare_runs(
     *,
     citations: Mapping[str, str] | None = None,
     failures: Sequence[Mapping[str, Any]] = (),
+    stopping: Stopping | None = None,
     created: str | None = None,
 ) -> dict[str, Any]:
     """Summarise run results into the content of `results.json` (plain JSON values, no NaN).
@@ -60,6 +73,7 @@ def compare_runs(
         citations: where each method (by its name in the registry) was published.
         failures: {label, seed, message} of every run that did not finish; named in the reading, as are
             runs whose test loss is not finite.
+        stopping: the rule by which seeds were added, None where their number was fixed before.
         created: ISO 8601 time stamp; None: now, in UTC.
 
     Raises:
@@ -70,7 +84,7 @@ def compare_runs(
     labels = by_label(results)
     reference = _find_baseline(labels, baseline)
     seeds = sorted({int(run["seed"]) for run in [*results, *failures]})
-    methods = [_summarise(runs, reference, seeds, citations or {}) for runs in labels.values()]
+    methods = [_summarise(runs, reference, seeds, citations or {}, stopping) for runs in labels.values()]
     content = _frame(results, dict(config or {}), created) | {
         "baseline": reference.label if reference else None,
         "illustration": _fewest_seeds(methods) < CLAIM_SEEDS,
@@ -78,6 +92,8 @@ def compare_runs(
         "methods": methods,
         "failures": [*map(dict, failures), *_diverged(labels)],
     }
+    if stopping:
+        content["assumptions"] |= {"stopping": STOPPED.format(margin=stopping.margin)}
     return content | {"reading": write_reading(content)}
 
 
@@ -119,10 +135,15 @@ def _find_baseline(labels: Mapping[str, Runs], baseline: str | None) -> Runs | N
     return labels[baseline]
 
 
-def _describe(values: Array) -> dict[str, Any]:
+def _describe(values: Array, stopping: Stopping | None = None) -> dict[str, Any]:
     """Summary of values [seeds, n]: their mean over targets, and each target."""
     targets = [column._asdict() for column in column_intervals(values)]
-    return interval(_mean_over_targets(values))._asdict() | {"per_target": targets}
+    return _interval(_mean_over_targets(values), stopping)._asdict() | {"per_target": targets}
+
+
+def _interval(values: Array, stopping: Stopping | None) -> Interval:
+    """The interval that the way in which seeds were added calls for."""
+    return interval(values) if stopping is None else sequence_interval(values, stopping.alpha)
 
 
 def _mean_over_targets(values: Array) -> Array:
@@ -130,7 +151,11 @@ def _mean_over_targets(values: Array) -> Array:
 
 
 def _summarise(
-    runs: Runs, reference: Runs | None, every_seed: Sequence[int], citations: Mapping[str, str]
+    runs: Runs,
+    reference: Runs | None,
+    every_seed: Sequence[int],
+    citations: Mapping[str, str],
+    stopping: Stopping | None,
 ) -> dict[str, Any]:
     seeds = sorted(runs.finished)
     summary: dict[str, Any] = {
@@ -143,6 +168,8 @@ def _summarise(
         "test": {metric: _describe(runs.values(seeds, metric)) for metric in METRICS},
         "difference": None,
         "relative": None,
+        "noise": None,
+        "decided": None,
         "wins": None,
         "of": None,
         "extra_runs": runs.extra_runs(),
@@ -154,24 +181,27 @@ def _summarise(
         summary["cost"] |= _cost_ratios(runs.costs(shared), reference.costs(shared))
         summary["cost"]["total"] |= _cost_ratios(runs.totals(shared), reference.totals(shared), TOTALS)
         if runs is not reference:
-            summary |= _paired(runs, reference, shared)
+            summary |= _paired(runs, reference, shared, stopping)
     return summary
 
 
-def _paired(runs: Runs, reference: Runs, shared: Sequence[int]) -> dict[str, Any]:
-    """Differences, percent changes and wins against the reference over the seeds both finished."""
+def _paired(runs: Runs, reference: Runs, shared: Sequence[int], stopping: Stopping | None) -> dict[str, Any]:
+    """Differences, percent changes, noise and wins against the reference over the seeds both finished."""
     with np.errstate(invalid="ignore"):
         difference = {
-            metric: _describe(runs.values(shared, metric) - reference.values(shared, metric))
+            metric: _describe(runs.values(shared, metric) - reference.values(shared, metric), stopping)
             for metric in METRICS
         }
         ours, theirs = (each.values(shared, "perplexity") for each in (runs, reference))
         mean, base = _mean_over_targets(ours), _mean_over_targets(theirs)
-        relative = interval(100 * (mean / base - 1))._asdict()
+        changes = 100 * (mean / base - 1)
         targets = [column._asdict() for column in column_intervals(100 * (ours / theirs - 1))]
+    noise = noise_of(changes)
     return {
         "difference": difference,
-        "relative": relative | {"per_target": targets},
+        "relative": _interval(changes, stopping)._asdict() | {"per_target": targets},
+        "noise": noise._asdict() if noise else None,
+        "decided": None if stopping is None else stopping.decided(changes),
         "wins": int((mean < base).sum()),
         "of": len(shared),
     }

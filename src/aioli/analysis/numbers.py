@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
-__all__ = ["MISSING", "bounds", "count", "duration", "fixed", "percent", "quantity", "ratio", "signed"]
+from aioli.analysis.noise import MOST_SEEDS
+
+__all__ = [
+    "MISSING",
+    "bounds",
+    "count",
+    "duration",
+    "fixed",
+    "percent",
+    "quantity",
+    "ratio",
+    "seeds_told",
+    "signed",
+]
 
 MISSING = "–"
 PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z")
@@ -118,3 +133,12 @@ def duration(seconds: float | None) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def seeds_told(noise: Mapping[str, Any]) -> str:
+    """How many seeds would show the measured change (`aioli.analysis.noise`).
+
+    >>> seeds_told({"sd": 1.0, "detectable": 3.3, "seeds": None})
+    'over 1000 seeds'
+    """
+    return f"{noise['seeds']} seeds" if noise["seeds"] else f"over {MOST_SEEDS} seeds"

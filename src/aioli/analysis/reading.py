@@ -20,11 +20,13 @@ def verdict(method: Summary) -> str:
     """How a method's mean test perplexity compares with the baseline's.
 
     "lower" or "higher" where the 95% interval of the paired difference excludes zero, "undecided" where
-    it includes zero, "unknown" without an interval, "baseline" for the baseline itself.
+    it includes zero, "unknown" without an interval, "baseline" for the baseline itself. Where seeds were
+    added until it was decided, the interval is that of the percent change.
     """
     if method["difference"] is None:
         return "baseline"
-    change = method["difference"]["perplexity"]
+    stopped = method.get("decided") is not None
+    change = method["relative"] if stopped else method["difference"]["perplexity"]
     if change["low"] is None:
         return "unknown"
     if change["high"] < 0:

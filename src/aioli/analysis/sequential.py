@@ -7,8 +7,8 @@ against the mean mu,
     E_k(mu) = a^(-1/2) ((1 + t^2 / v) / (1 + t^2 / (a v)))^((v + 1) / 2),    a = 1 + k g,  v = k - 1,
 
 with t the t statistic for mu, is a test martingale in the order in which seeds come in (of the ratios of
-the differences, which is all it looks at). By Ville's inequality it ever reaches 1 / alpha with probability at
-most alpha when mu is true. The mu that it has not refuted form an interval that holds the true mean at all
+the differences, which is all it looks at). By Ville's inequality it ever reaches 1 / alpha with probability
+at most alpha when mu is true. The mu that it has not refuted form an interval that holds the true mean at all
 times together, so that one may stop whenever one likes; a fixed-sample interval that is looked at after
 every seed is wrong far more often than it says.
 """

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from aioli.analysis.numbers import MISSING, bounds, count, duration, fixed, percent, quantity, ratio, signed
+from aioli.analysis.numbers import (
+    MISSING,
+    bounds,
+    count,
+    duration,
+    fixed,
+    percent,
+    quantity,
+    ratio,
+    seeds_told,
+    signed,
+)
 from aioli.analysis.reading import verdict
 
 __all__ = ["Cell", "Table", "cost_table", "epochs_table", "ledger_table", "summary_table", "target_table"]
@@ -35,18 +46,19 @@ def summary_table(results: Results) -> Table:
     """Test perplexity, paired differences and verdict of every method."""
     compared = results["baseline"] is not None
     columns = ["Method", "Test perplexity"]
-    columns += ["Difference", "Change", "Wins", "Verdict"] if compared else []
+    columns += ["Difference", "Change", "Detectable", "Wins", "Verdict"] if compared else []
     rows = []
     for method in results["methods"]:
         test, kind = method["test"], verdict(method)
         level = test["perplexity"]["mean"]
         row = [_name(method), _spread(test["perplexity"], "fixed", level)]
         if compared and kind == "baseline":
-            row += [Cell("baseline", value=0.0, mark="quiet"), Cell(""), Cell(""), Cell("")]
+            row += [Cell("baseline", value=0.0, mark="quiet"), *[Cell("")] * 4]
         elif compared:
             row += [
                 _spread(method["difference"]["perplexity"], "signed", level),
                 _spread(method["relative"], "percent"),
+                _detectable(method.get("noise")),
                 Cell(f"{method['wins']} of {method['of']}", value=method["wins"]),
                 Cell(WORDS[kind], value=WORDS[kind], mark=kind),
             ]
@@ -58,7 +70,18 @@ def summary_table(results: Results) -> Table:
         rows.append(tuple(row))
     columns += ["Bits per byte", *(["Time"] if compared else [])]
     caption = "Mean over targets, then over seeds; below each mean its 95% interval."
+    if any(method.get("noise") for method in results["methods"]):
+        caption += (
+            " Detectable: the smallest true change that these seeds show four times out of five; below it "
+            "how many would show the measured one."
+        )
     return Table(caption, tuple(columns), tuple(rows))
+
+
+def _detectable(noise: Mapping[str, Any] | None) -> Cell:
+    if noise is None:
+        return Cell("")
+    return Cell(percent(noise["detectable"]).lstrip("+"), seeds_told(noise), noise["detectable"])
 
 
 def target_table(results: Results) -> Table:

@@ -42,7 +42,12 @@ def print_table(results: Mapping[str, Any], console: Console) -> None:
         console.print(table)
         console.print()
     if any(method["test"]["perplexity"]["low"] is not None for method in results["methods"]):
-        console.print(Text("Below each mean: its 95% interval over seeds.", style="dim"), soft_wrap=False)
+        note = "Below each mean: its 95% interval over seeds."
+        if any(method.get("noise") for method in results["methods"]):
+            note += (
+                " Detectable: the smallest change that these seeds show; below it the seeds to show this one."
+            )
+        console.print(Text(note, style="dim"), soft_wrap=False)
     console.print(Text(results["reading"]))
 
 
@@ -84,7 +89,12 @@ def _difference(method: Summary) -> Text:
 
 
 def _change(method: Summary) -> Text:
-    return Text(percent(method["relative"]["mean"]) if method["relative"] else "")
+    """The percent change, and below it the smallest that the seeds show."""
+    if not method["relative"]:
+        return Text("")
+    noise = method.get("noise")
+    least = percent(noise["detectable"]).lstrip("+") if noise else ""
+    return _with_bounds(percent(method["relative"]["mean"]), least)
 
 
 def _wins(method: Summary) -> Text:
