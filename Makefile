@@ -18,8 +18,9 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports
 	$(BIN)/pyright
 
-test-integrations: .venv-integrations/.installed ## tests that need heavy libraries, in their own environment
-	.venv-integrations/bin/python -m pytest tests/integrations -o filterwarnings=
+test-integrations: .venv-integrations/.installed .venv-trainers/.installed ## tests that need heavy libraries
+	.venv-integrations/bin/python -m pytest tests/integrations --ignore=tests/integrations/trainers -o filterwarnings=
+	.venv-trainers/bin/python -m pytest tests/integrations/trainers -o filterwarnings=
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -36,5 +37,10 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 	.venv-integrations/bin/pip install -q --disable-pip-version-check -c constraints.txt -e '.[integrations]'
 	touch $@
 
+.venv-trainers/.installed: pyproject.toml constraints-trainers.txt
+	$(PYTHON) -m venv .venv-trainers
+	.venv-trainers/bin/pip install -q --disable-pip-version-check -c constraints-trainers.txt -e '.[trainers]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) .venv-integrations
+	rm -rf $(VENV) .venv-integrations .venv-trainers

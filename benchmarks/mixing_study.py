@@ -126,6 +126,7 @@ def summary(results: dict[str, Any], setting: str) -> dict[str, Any]:
             "change": None
             if difference is None
             else [difference["perplexity"][key] for key in ("mean", "low", "high")],
+            "noise": method["noise"],
             "wins": [method["wins"], method["of"]],
             "evaluation_tokens": method["cost"]["evaluation_tokens"],
             "probe_steps": method["cost"]["probe_steps"],

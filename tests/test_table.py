@@ -53,7 +53,8 @@ def test_repetitions_and_scales_are_rows_of_their_own() -> None:
     repeated = table(mixtures=[MIXTURES[0], MIXTURES[0], MIXTURES[1]])
     assert len(repeated) == 3
     scaled = table(names=("1", "1", "2"), mixtures=[MIXTURES[0]] * 3, tokens=[1e6, 2e6, 1e6])
-    assert [key[0] for key in scaled.keys()] == ["1", "1", "2"]
+    keys = scaled.keys()
+    assert [name for name, _, _ in keys] == ["1", "1", "2"]
 
 
 @pytest.mark.parametrize(

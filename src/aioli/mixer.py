@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -17,8 +17,10 @@ from aioli.journal import Journal, JournalWriter, Record
 from aioli.objectives import objective_of
 from aioli.protocol import Array, Method, Observation, Problem, Request, read_only
 from aioli.regroup import Regroup, carry_state, removed_tokens
+from aioli.replaying import replay
 from aioli.signals import find_signal, signal_names, signal_shape
 from aioli.state import completed, decode, describe, difference, encode, seal, unseal
+from aioli.trust import Score, Trust, begin_trust, follow, law_matrix, regrouped, trust_along
 
 __all__ = ["Mixer", "replay"]
 
@@ -65,6 +67,10 @@ class Mixer:
         self.step = 0
         self.drawn = np.zeros(problem.m)
         self._journal = None if journal is None else JournalWriter(journal, problem, repr(method))
+        self._recorded = journal
+        self._methods = [method]
+        self._trust: Trust | None = None
+        self._paired = True
         self._open_segment()
 
     def _open_segment(self, steps: int = 0, drawn: Array | None = None) -> None:
@@ -141,8 +147,12 @@ class Mixer:
         drawn = read_only(self._segment_drawn.copy())
         seen = Observation(self.step, drawn, MappingProxyType(measured), float(learning_rate))
         state = self.method.update(self.problem, self.state, seen)
+        record = Record(self._request, seen)
         if self._journal is not None:
-            self._journal.write(Record(self._request, seen))
+            self._journal.write(record)
+        if self._trust is not None:
+            laws = law_matrix(self.state), law_matrix(state)
+            self._trust = follow(self._trust, record, *laws, self._paired)[0]
         self.state = state
         if self._request.steps and self._request.phase != "probe":
             self._last_mixture = self._request.proportions
@@ -182,6 +192,9 @@ class Mixer:
         if self._journal is not None:
             self._journal.write_change(change, repr(method), self._cut())
         self.method, self.problem, self.state, self._limits = method, problem, state, limits
+        self._methods.append(method)
+        if self._trust is not None:
+            self._trust = regrouped(self._trust, problem)
         self.drawn = change.counts(self.drawn)
         if self._last_mixture is not None:
             self._last_mixture = change.proportions(self._last_mixture)
@@ -233,30 +246,34 @@ class Mixer:
             self._journal.rewind(content["journal"])
         self.state, self.step, self.drawn = state, content["step"], drawn
         self._last_mixture = decode(content.get("last_mixture"), None)
+        self._methods, self._trust = [self.method], None
         self._open_segment(segment["steps"], segment_drawn)
+
+    def trust(self, paired: bool = True) -> Score:
+        """How well the method's law has predicted the measured losses so far; see `aioli.trust`.
+
+        The first call reads the journal, from then on every `tell` adds to the score; until then, nothing is
+        computed. Without a journal, or resumed with one in which groups changed, the score begins with
+        the first call.
+
+        Args:
+            paired: as of `aioli.trust.follow`; the first call decides.
+        """
+        if self._trust is None:
+            self._trust, self._paired = self._trust_so_far(paired), paired
+        return self._trust.score
+
+    def _trust_so_far(self, paired: bool) -> Trust:
+        if self._recorded is not None and Path(self._recorded).exists():
+            journal = Journal.read(self._recorded)
+            if len(journal.problems) == len(self._methods):
+                return trust_along(self._methods, journal, paired)[0]
+        return begin_trust(self.problem)
 
     def close(self) -> None:
         """Close the journal file."""
         if self._journal is not None:
             self._journal.close()
-
-
-def replay(method: Method[Any] | Sequence[Method[Any]], journal: Journal) -> Iterator[tuple[Record, Any]]:
-    """Fold a method's update over a journal: yields each record with the state after it.
-
-    Args:
-        method: or one for each of the journal's problems, where a change of groups came with other settings.
-    """
-    methods = [method] * len(journal.problems) if isinstance(method, Method) else list(method)
-    state = methods[0].init(journal.problem)
-    for number, (mine, problem, records) in enumerate(
-        zip(methods, journal.problems, journal.parts, strict=True)
-    ):
-        if number:
-            state = carry_state(mine, journal.changes[number - 1].regroup, state)
-        for record in records:
-            state = mine.update(problem, state, record.observation)
-            yield record, state
 
 
 def check_request(problem: Problem, request: Request, step: int) -> Request:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+
 from aioli.protocol import Array
 from aioli.table import Table
 
@@ -20,12 +22,38 @@ class Terms(NamedTuple):
     """r convex terms of one kind; term i adds weight_i * f(offset_i or coefficients_i, ...; p) to its target.
 
     target: [r] whole numbers < n. weight: [r] >= 0. first, second: what the kind says, see `ConvexLosses`.
+    power: [r] > 0, of inverses; None: 1.
     """
 
     target: Array
     weight: Array
     first: Array
     second: Array
+    power: Array | None = None
+
+    @property
+    def powers(self) -> Array:
+        """[r] `power`, 1 where it is not given."""
+        return np.ones(len(self.weight)) if self.power is None else self.power
+
+    def rows(self, kept: Array) -> Terms:
+        """Some of the terms: an index or mask [r]."""
+        power = None if self.power is None else self.power[kept]
+        return Terms(self.target[kept], self.weight[kept], self.first[kept], self.second[kept], power)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Terms]) -> Terms | None:
+        """The terms of several one after the other; None of none."""
+        if not parts:
+            return None
+        plain = all(terms.power is None for terms in parts)
+        return cls(
+            np.concatenate([terms.target for terms in parts]),
+            np.concatenate([terms.weight for terms in parts]),
+            np.concatenate([terms.first for terms in parts]),
+            np.concatenate([terms.second for terms in parts]),
+            None if plain else np.concatenate([terms.powers for terms in parts]),
+        )
 
 
 class ConvexLosses(NamedTuple):
@@ -34,7 +62,7 @@ class ConvexLosses(NamedTuple):
     constant: [n]. linear: [n, m].
     exponentials: exp(first_i + second_i . p), first [r], second [r, m].
     powers: sum_j first_ij p_j^(-second_ij), first [r, m] >= 0, second [r, m] > 0.
-    inverses: 1 / sum_j first_ij p_j^second_ij, first [r, m] >= 0, second [r, m] in (0, 1].
+    inverses: (sum_j first_ij p_j^second_ij)^(-power_i), first [r, m] >= 0, second [r, m] in (0, 1].
     """
 
     constant: Array

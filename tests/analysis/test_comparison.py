@@ -174,8 +174,10 @@ def test_reading_of_five_seeds() -> None:
     # differences -0.5, -0.55 .. -0.7: mean -0.6, sd 0.0791, t(4) = 2.776, half width 0.0982
     assert "lower for aioli (-0.60, 95% interval -0.70 to -0.50, lower on 5 of 5 seeds)" in reading
     assert "The 95% interval includes zero for matched" in reading
+    assert "cannot tell it from stratified: 5 seeds easily miss changes below" in reading
+    assert "From seed to seed stratified itself varies by 3." in reading
     assert "about 1.25x for aioli" in reading
-    assert 2 <= reading.count(". ") + 1 <= 5
+    assert 2 <= reading.count(". ") + 1 <= 6
 
 
 def test_a_reading_of_many_methods_stays_short() -> None:
@@ -292,6 +294,10 @@ def test_csv_has_every_seed_target_and_metric(tmp_path: Path) -> None:
     assert set(rows[0]) == {"method", "seed", "target", "metric", "value"}
     assert len({tuple(list(row.values())[:4]) for row in rows}) == len(rows)
     value = {(row["method"], row["seed"], row["target"], row["metric"]): row["value"] for row in rows}
+    noise = method(results, "aioli")["noise"]
+    assert float(value["aioli", "", "", "change_percent_detectable"]) == noise["detectable"]
+    assert int(value["aioli", "", "", "change_seeds_needed"]) == noise["seeds"]
+    assert float(value["stratified", "", "", "spread_percent"]) == pytest.approx(100 / 16)
     assert float(value["aioli", "1", "b", "perplexity"]) == pytest.approx(18.0)
     assert float(value["aioli", "1", "", "perplexity"]) == pytest.approx(14.5)
     assert value["aioli", "1", "", "joules"] == ""
@@ -314,8 +320,11 @@ def test_seeds_added_until_decided_get_an_interval_that_allows_it() -> None:
     fixed = compare_runs(two_methods(base, better))
     found = compare_runs(two_methods(base, better), stopping=Stopping(margin=0.5))
     method, plain = found["methods"][1], fixed["methods"][1]
-    assert method["decided"] is True and verdict(method) == "lower"
+    assert method["decided"] == {"verdict": "lower", "seeds": 4, "pairs": 4} and verdict(method) == "lower"
+    assert method["seeds"] == found["methods"][0]["seeds"] == [0, 1, 2, 3]  # later runs do not count
+    assert not found["illustration"] and "decided after 4 seeds" in found["reading"]
+    render_page(found)
     assert method["relative"]["low"] < plain["relative"]["low"] < plain["relative"]["high"] < 0
     assert "confidence sequences" in found["assumptions"]["stopping"]
     early = compare_runs(two_methods(base[:3], better[:3]), stopping=Stopping(least=2))["methods"][1]
-    assert early["decided"] is False and verdict(early) == "unknown"
+    assert early["decided"]["verdict"] is None and verdict(early) == "unknown"

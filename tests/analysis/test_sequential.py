@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate
 
-from aioli.analysis.sequential import SPREAD, Stopping, evidence, sequence_interval
+from aioli.analysis.sequential import SPREAD, Stopping, critical, evidence, sequence_interval
 from aioli.analysis.statistics import interval
 from aioli.errors import InputError
 
@@ -76,14 +76,35 @@ def test_it_stops_for_a_difference_and_for_none_that_matters() -> None:
     rule = Stopping(margin=0.5)
 
     def seeds(changes: np.ndarray) -> int | None:
-        return next((k for k in range(1, 21) if rule.decided(changes[:k])), None)
+        return next((k for k in range(1, 21) if rule.verdict(changes[:k])), None)
 
     assert seeds(clear) == 4 and seeds(none) in (4, 5)
     assert seeds(noisy) is None
-    assert not Stopping(margin=0.5, least=10).decided(clear[:9])
+    assert not Stopping(margin=0.5, least=10).verdict(clear[:9])
 
 
 @pytest.mark.parametrize("wrong", [{"margin": -1}, {"margin": float("nan")}, {"least": 1}, {"alpha": 1.0}])
 def test_wrong_settings_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(InputError, match=f"stopping.{next(iter(wrong))}"):
         Stopping(**wrong)  # type: ignore[arg-type]
+
+
+def test_equal_methods_are_seldom_told_apart_and_cost_few_seeds() -> None:
+    rng = np.random.default_rng(2)
+    rule = Stopping(margin=0.5, alpha=0.05)
+    for sd, most_seeds in ((1.0, 20.0), (0.3, 9.5), (0.1, 4.6)):
+        found = [rule.decision((sd * rng.normal(size=20)).tolist()) for _ in range(300)]
+        wrong = np.mean([each.verdict in ("lower", "higher") for each in found])
+        assert wrong <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 300)
+        assert np.mean([each.pairs for each in found]) <= most_seeds
+    right = [rule.decision((1.5 + 0.5 * rng.normal(size=20)).tolist()) for _ in range(300)]
+    assert np.mean([each.verdict == "higher" for each in right]) > 0.99
+    assert np.mean([each.pairs for each in right]) < 5.5
+
+
+def test_seeds_without_a_result_decide_nothing_and_later_ones_do_not_count() -> None:
+    clear = [2.0, 2.1, 1.9, 2.0]
+    assert Stopping().decision([None, *clear[:2], None, *clear[2:], -50.0, -60.0]) == ("higher", 6, 4)
+    assert Stopping().decision([*clear[:3], None]) == (None, 4, 3)
+    assert Stopping(margin=0).decision([0.0] * 9) == ("equal", 4, 4)  # the same run under two names
+    assert Stopping(alpha=1e-6).first == 9 and critical(1) is None

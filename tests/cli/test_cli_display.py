@@ -9,8 +9,8 @@ from aioli.cli import display
 from aioli.cli.display import PlainDisplay
 from aioli.cli.live import LiveDisplay
 from aioli.cli.output import warnings_of
-from aioli.sweep.local import Event
 from aioli.sweep.memory import in_log
+from aioli.sweep.runner import Event
 from aioli.sweep.spec import RunSpec
 
 SPECS = [RunSpec("stratified", "f", seed=0, label="even[s]"), RunSpec("aioli", "f", seed=0, label="aioli")]
@@ -19,7 +19,7 @@ STORY = [
     Event("started", SPECS[0]),
     Event("started", SPECS[1]),
     Event("progress", SPECS[0], progress=STATE),
-    Event("progress", SPECS[1], progress=STATE | {"loss": None}),
+    Event("progress", SPECS[1], progress=STATE | {"loss": None, "law_r2": 0.409}),
     Event("retried", SPECS[1], "killed by signal 9"),
     Event("finished", SPECS[0]),
     Event("failed", SPECS[1], "killed again"),
@@ -48,7 +48,7 @@ def test_plain_lines(capsys, monkeypatch):
         "note: fish: 3 documents were skipped",
         "2 runs: even[s], aioli",
         "even[s] seed 0: step 30 of 1000, loss 2.500, 1 min 5 s left; birds 75% fish 25%",
-        "aioli seed 0: step 30 of 1000, 1 min 5 s left; birds 75% fish 25%",
+        "aioli seed 0: step 30 of 1000, 1 min 5 s left, law R2 .41; birds 75% fish 25%",
         "note: aioli seed 0 retried: killed by signal 9",
         "1 of 2 finished: even[s] seed 0 in 0 s",
         "note: aioli seed 0 failed",
@@ -83,7 +83,7 @@ def test_bars_on_a_terminal(width):
     for part in ("2 runs", "aioli seed 0", "even[s]", "note: aioli seed 0 failed"):
         assert part in text
     if width > 100:
-        assert "birds 75% fish 25%" in text
+        assert "birds 75% fish 25%" in text and "law R2 .41" in text
 
 
 def test_warnings_of_runs_are_told_once_for_each_label():

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from aioli.data.shards import Corpus
-from aioli.jobs import regroup, runs
-from aioli.sweep.local import Outcome
+from aioli.jobs import regroup
+from aioli.sweep import local
+from aioli.sweep.runner import Outcome
 from aioli.training import loop
 from aioli.training.loop import run_spec
 
@@ -30,9 +31,10 @@ class Killed(BaseException):
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs are trained here instead of in workers, and stop at the step that a test says."""
 
-    def train(specs: Any, corpus: Path, store: Any, **_: Any) -> Outcome:
-        for spec in specs:
-            run_spec(spec, Corpus.open(corpus), store.prepare(spec), resume=True, on_progress=on_progress)
+    def train(workers: Any, pending: Any, specs: Any, store: Any, *_: Any) -> Outcome:
+        for spec in pending:
+            corpus = Corpus.open(workers.corpus)
+            run_spec(spec, corpus, store.prepare(spec), resume=True, on_progress=on_progress)
         return Outcome(store.finished(specs), [])
 
     def on_progress(state: dict[str, Any]) -> None:
@@ -40,7 +42,7 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
             raise stop["error"]
 
     monkeypatch.setattr(loop, "PROGRESS_SECONDS", 0)
-    monkeypatch.setattr(runs.local, "run", train)
+    monkeypatch.setattr(local, "run_on", train)
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ QUICK = ("--set", "train.steps=8", "--quiet")
 
 
 def test_from_a_one_hot_design_to_a_graph_that_skill_it_reads(project, cli):
-    made = cli("sweep", "design", "mix.yaml", "--one-hot", "--out", "runs.yaml")
+    made = cli("sweep", "design", "mix.yaml", "--kind", "one-hot", "--out", "runs.yaml")
     assert made.code == 0, made.err
     text = Path("runs.yaml").read_text()
     assert parse_yaml(text, "")["runs"] == [{"fish": 1.0, "birds": 0.0}, {"fish": 0.0, "birds": 1.0}]
-    assert cli("sweep", "design", "mix.yaml", "--one-hot").out == text
+    assert cli("sweep", "design", "mix.yaml", "--kind", "one-hot").out == text
 
     floors = ("--set", "constraints.floors=0.2")  # of the solution, not of the sweep
     ended = cli("sweep", "run", "mix.yaml", "--design", "runs.yaml", "--out", "s", *QUICK, *floors)
@@ -91,5 +91,4 @@ def test_graphs_that_do_not_fit(project, cli, content, said):
 
 
 def test_what_is_no_sweep_has_no_graph(project, cli):
-    assert "name the design: --one-hot" in cli("sweep", "design", "mix.yaml").err
     assert "no results in fish" in cli("sweep", "graph", "fish").err

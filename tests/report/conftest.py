@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from aioli.analysis.diagnosis import fidelities, law_at, pooled
+from aioli.jobs.checkpoints import Settings
+
 NAMES = ("law", "code", "maths", "medicine", "speeches", "encyclopaedia", "stories")
 STRENGTH = {"stratified": 0.0, "matched": 0.012, "aioli": 0.022, "temperature(tau=2)": -0.035}
 STEPS = 1000
@@ -76,9 +79,21 @@ def make_run(
             "assumptions": {"flops": "6 FLOPs a parameter and token.", "energy": "15 W for a busy CPU core."},
         },
         "evaluation_sequences": [64] * n if aioli else None,
+        "trust": _trust(n, rng) if aioli else None,
         "warnings": ["probes take 28% of each round"] if aioli else [],
         "machine": {"device": "cpu", "threads": 1, "torch": "2.13.0", "python": "3.11.7"},
     }
+
+
+def _trust(n: int, rng: np.random.Generator) -> dict[str, Any]:
+    rounds = []
+    for step in range(100, STEPS, 100):
+        before = 4 - step / 1000 + 0.1 * np.arange(n)
+        fall = 0.05 + 0.02 * rng.standard_normal((2, n))
+        spans = {"before": before, "predicted": before - fall[0], "realised": before - fall[1]}
+        told = {key: values.tolist() for key, values in spans.items()}
+        rounds.append({"step": step, "steps": 50, "phase": "train"} | told)
+    return {"rounds": rounds, "r2": 0.7, "r2_trend": 0.1, "coverage": 0.93, "scored": len(rounds)}
 
 
 def _curve(method: str, floors: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
@@ -116,3 +131,59 @@ def _matrices(n: int, m: int, rng: np.random.Generator) -> list[dict[str, Any]]:
 def runs() -> Callable[..., list[dict[str, Any]]]:
     """`make_runs`: methods, seeds, groups, targets and bits per byte as asked."""
     return make_runs
+
+
+def make_diagnosis(groups: int = 3, steps: tuple[int, ...] = (300, 600), seeds: int = 1) -> dict[str, Any]:
+    """A diagnosis as `aioli diagnose` writes it, of branches that follow a planted law with noise."""
+    rng = np.random.default_rng(5)
+    names = [f"group-{j}" for j in range(groups)]
+    settings = Settings(horizons=(10, 50))
+    mixtures = settings.mixtures(groups, 0)
+    points = []
+    for step in steps:
+        for seed in range(seeds):
+            base = 0.3 + 0.1 * np.eye(groups) + 0.05 * np.cos(np.arange(groups))
+            branches = [_branch(row, base, rng) for row in mixtures]
+            weights = np.ones(groups)
+            laws = [law_at(branches, horizon, weights) for horizon in settings.horizons]
+            methods = [
+                {"label": name, "seed": seed, "matrices": [{"step": 1, "values": values.tolist()}]}
+                for name, values in (("aioli", base + 0.02), ("wrong", -base))
+            ]
+            rows = fidelities(methods, laws, weights)
+            for row in rows:
+                row["cost"] = {"probe_steps": 12, "evaluation_tokens": 40_000}
+            mixture = np.arange(1.0, groups + 1)
+            points.append(
+                {"seed": seed, "step": step, "losses": branches[0]["branch"]["points"][0]["loss"]}
+                | {"mixture": (mixture / mixture.sum()).tolist(), "laws": laws, "fidelity": rows}
+            )
+    return {
+        "version": 1,
+        "label": "aioli",
+        "seed": 0,
+        "seeds": list(range(seeds)),
+        "groups": names,
+        "targets": names,
+        "steps": STEPS,
+        "weights": [1.0] * groups,
+        "points": points,
+        "pooled": pooled(points),
+    }
+
+
+def _branch(mixture: np.ndarray, law: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
+    start = 4 + 0.1 * np.arange(len(mixture))
+    points = [{"step": 0, "loss": start.tolist(), "drawn": [0] * len(mixture)}]
+    for horizon in (10, 50):
+        fall = (horizon / 50) ** 0.5 * law @ mixture + 0.002 * rng.standard_normal(len(mixture))
+        points.append(
+            {"step": horizon, "loss": (start - fall).tolist(), "drawn": (1e4 * mixture).round().tolist()}
+        )
+    return {"id": "b", "branch": {"points": points}}
+
+
+@pytest.fixture(scope="session")
+def diagnosis() -> Callable[..., dict[str, Any]]:
+    """`make_diagnosis`: groups, checkpoints and seeds as asked."""
+    return make_diagnosis

@@ -91,11 +91,22 @@ def test_a_failed_write_keeps_the_old_page(runs: Runs, tmp_path: Path, monkeypat
 
 def test_every_section_and_figure(usual_page: tuple[str, Reader]) -> None:
     text, reader = usual_page
-    for part in ("summary", "targets", "proportions", "losses", "matrix-0", "costs", "data", "notes"):
+    for part in (
+        "summary",
+        "targets",
+        "proportions",
+        "losses",
+        "matrix-0",
+        "costs",
+        "two-runs",
+        "data",
+        "notes",
+    ):
         assert part in reader.ids
-    # 3 changes, 4 mixtures, 7 losses, 6 rounds of one matrix, 2 costs
-    assert len(reader.labels) == 3 + 4 + 7 + 6 + 2
-    assert all(reader.labels) and text.count("<figcaption>") == len(reader.labels)
+    # 3 changes, 4 mixtures, 7 losses, 6 rounds of one matrix, 1 of predictions, 2 costs
+    assert len(reader.labels) == 3 + 4 + 7 + 6 + 1 + 2
+    assert all(reader.labels) and reader.tags.count("figcaption") == len(reader.labels)
+    assert "aioli, R2 0.70, trend R2 0.10, covered 93%" in text
     assert "<h1>Seven groups</h1>" in text and "steps: 1000" in text
     assert "An illustration, not a claim" in text and "15 W for a busy CPU core." in text
     assert "aioli: probes take 28% of each round" in text

@@ -9,17 +9,20 @@ from __future__ import annotations
 import datetime
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from aioli.analysis.extra import ASSUMPTION, TOTALS
+from aioli.analysis.intervals import Interval
 from aioli.analysis.ledger import data_ledger
 from aioli.analysis.noise import noise_of
-from aioli.analysis.reading import write_reading
-from aioli.analysis.runs import METRICS, Result, Runs, by_label, check_comparable
-from aioli.analysis.sequential import Stopping, sequence_interval
-from aioli.analysis.statistics import Interval, column_intervals, interval
+from aioli.analysis.reading import is_decided, write_reading
+from aioli.analysis.runs import METRICS, Result, Runs, by_label, check_comparable, label_of
+from aioli.analysis.sequential import Decision, Stopping, sequence_interval
+from aioli.analysis.statistics import interval
+from aioli.analysis.stopped import counted, decisions, percent_changes
 from aioli.analysis.tidy import write_csv
 from aioli.errors import InputError, nearest
 from aioli.protocol import Array
@@ -30,7 +33,7 @@ DEFAULT_BASELINE = "stratified"
 CLAIM_SEEDS = 5
 COSTS = ("train_tokens", "evaluation_tokens", "test_tokens", "probe_steps", "flops", "joules", "seconds")
 KEPT = ("seed", "curve", "proportions", "matrices", "epochs", "drawn", "deviation", "test", "cost")
-KEPT_IF_ANY = ("changes", "evaluation_sequences", "warnings", "mixture", "inputs", "extra")
+KEPT_IF_ANY = ("changes", "evaluation_sequences", "warnings", "mixture", "inputs", "extra", "trust")
 ASSUMPTIONS = {
     "intervals": (
         "Two-sided 95% Student t intervals over seeds; differences are paired by seed. "
@@ -43,11 +46,20 @@ ASSUMPTIONS = {
         "change as often."
     ),
 }
-STOPPED = (
-    "Seeds were added to each method until its interval was decided: excluding zero, or within {margin:g}% "
-    "of it. Intervals of differences are confidence sequences for that reason: they hold at "
-    "all numbers of seeds together, and are wider than those for a number fixed before."
-)
+STOPPED = {
+    "stopping": (
+        "Seeds were added to each method until its interval was decided: excluding zero, or within "
+        "{margin:g}% of it. Intervals of differences are t confidence sequences for that reason: each holds "
+        "the true difference at all numbers of seeds together with probability {level:g}%, so that seeds may "
+        "be added after a look, and is wider than one for a number fixed before. A run after the decision "
+        "does not count."
+    ),
+    "detectable": (
+        "The smallest true change of mean test perplexity for which as many seeds, as noisy as these, give a "
+        "confidence sequence that excludes zero four times out of five; below it after how many "
+        "seeds it is decided if the measured change and its spread stay as they are."
+    ),
+}
 
 
 def compare_runs(
@@ -59,6 +71,7 @@ def compare_runs(
     citations: Mapping[str, str] | None = None,
     failures: Sequence[Mapping[str, Any]] = (),
     stopping: Stopping | None = None,
+    order: Sequence[int] = (),
     created: str | None = None,
 ) -> dict[str, Any]:
     """Summarise run results into the content of `results.json` (plain JSON values, no NaN).
@@ -74,6 +87,7 @@ def compare_runs(
         failures: {label, seed, message} of every run that did not finish; named in the reading, as are
             runs whose test loss is not finite.
         stopping: the rule by which seeds were added, None where their number was fixed before.
+        order: the seeds in the order in which they were added; those not named follow.
         created: ISO 8601 time stamp; None: now, in UTC.
 
     Raises:
@@ -84,16 +98,41 @@ def compare_runs(
     labels = by_label(results)
     reference = _find_baseline(labels, baseline)
     seeds = sorted({int(run["seed"]) for run in [*results, *failures]})
-    methods = [_summarise(runs, reference, seeds, citations or {}, stopping) for runs in labels.values()]
+    found: dict[str, Decision] = {}
+    wanted: dict[str, set[int]] = {}
+    if stopping and reference:
+        order = [*order, *(seed for seed in seeds if seed not in order)]
+        found = decisions(labels, reference, order, stopping)
+        told = [str(run["label"]) for run in failures]
+        wanted = counted(found, order, reference.label, [*labels, *told])
+        results = [run for run in results if int(run["seed"]) in wanted[label_of(run)]]
+        failures = [run for run in failures if int(run["seed"]) in wanted[str(run["label"])]]
+        labels = by_label(results)
+        reference = labels[reference.label]
+    methods = [
+        _summarise(
+            runs,
+            reference,
+            [seed for seed in seeds if seed in wanted.get(runs.label, seeds)],
+            citations or {},
+            stopping,
+        )
+        for runs in labels.values()
+    ]
+    for method in methods:
+        if method["label"] in found:
+            method["decided"] = found[method["label"]]._asdict()
     content = _frame(results, dict(config or {}), created) | {
         "baseline": reference.label if reference else None,
-        "illustration": _fewest_seeds(methods) < CLAIM_SEEDS,
+        "stopping": {**asdict(stopping), "seeds": list(order)} if stopping else None,
+        "illustration": _is_illustration(methods),
         "data": data_ledger(results[0]["groups"], results[0]["targets"], corpus_index),
         "methods": methods,
         "failures": [*map(dict, failures), *_diverged(labels)],
     }
     if stopping:
-        content["assumptions"] |= {"stopping": STOPPED.format(margin=stopping.margin)}
+        level = {"margin": stopping.margin, "level": 100 * (1 - stopping.alpha)}
+        content["assumptions"] |= {key: text.format(**level) for key, text in STOPPED.items()}
     return content | {"reading": write_reading(content)}
 
 
@@ -137,7 +176,7 @@ def _find_baseline(labels: Mapping[str, Runs], baseline: str | None) -> Runs | N
 
 def _describe(values: Array, stopping: Stopping | None = None) -> dict[str, Any]:
     """Summary of values [seeds, n]: their mean over targets, and each target."""
-    targets = [column._asdict() for column in column_intervals(values)]
+    targets = [_interval(column, stopping)._asdict() for column in values.T]
     return _interval(_mean_over_targets(values), stopping)._asdict() | {"per_target": targets}
 
 
@@ -166,6 +205,7 @@ def _summarise(
         "seeds": seeds,
         "missing_seeds": [seed for seed in every_seed if seed not in runs.finished],
         "test": {metric: _describe(runs.values(seeds, metric)) for metric in METRICS},
+        "spread": _spread(_mean_over_targets(runs.values(seeds, "perplexity"))),
         "difference": None,
         "relative": None,
         "noise": None,
@@ -194,17 +234,21 @@ def _paired(runs: Runs, reference: Runs, shared: Sequence[int], stopping: Stoppi
         }
         ours, theirs = (each.values(shared, "perplexity") for each in (runs, reference))
         mean, base = _mean_over_targets(ours), _mean_over_targets(theirs)
-        changes = 100 * (mean / base - 1)
-        targets = [column._asdict() for column in column_intervals(100 * (ours / theirs - 1))]
-    noise = noise_of(changes)
+        changes = percent_changes(ours, theirs) if shared else np.empty(0)
+        targets = [_interval(column, stopping)._asdict() for column in 100 * (ours / theirs - 1).T]
+    noise = noise_of(changes, stopping)
     return {
         "difference": difference,
         "relative": _interval(changes, stopping)._asdict() | {"per_target": targets},
         "noise": noise._asdict() if noise else None,
-        "decided": None if stopping is None else stopping.decided(changes),
         "wins": int((mean < base).sum()),
         "of": len(shared),
     }
+
+
+def _spread(values: Array) -> float | None:
+    """Sample standard deviation over seeds in percent of the mean; None for fewer than 2."""
+    return float(100 * values.std(ddof=1) / values.mean()) if values.size > 1 else None
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -236,10 +280,12 @@ def _cost_ratios(
     return ratios
 
 
-def _fewest_seeds(methods: Sequence[Mapping[str, Any]]) -> int:
-    """The smallest number of seeds that a comparison (without one: a method's mean) rests on."""
-    compared = [method["of"] for method in methods if method["of"] is not None]
-    return min(compared or [len(method["seeds"]) for method in methods])
+def _is_illustration(methods: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a comparison (without one: a method's mean) rests on few seeds that no rule found enough."""
+    compared = [method for method in methods if method["of"] is not None]
+    if not compared:
+        return min(len(method["seeds"]) for method in methods) < CLAIM_SEEDS
+    return any(method["of"] < CLAIM_SEEDS and not is_decided(method) for method in compared)
 
 
 def _kept(result: Result) -> dict[str, Any]:

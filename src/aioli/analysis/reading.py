@@ -1,4 +1,4 @@
-"""A comparison in two to five plain sentences, written from its numbers."""
+"""A comparison in a few plain sentences, written from its numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from aioli.analysis.numbers import bounds, count, percent, quantity, ratio, signed
 
-__all__ = ["verdict", "write_reading"]
+__all__ = ["is_decided", "verdict", "write_reading"]
 
 FEW = 3
 """Most methods whose numbers a sentence repeats; of more it names what stands out."""
@@ -16,15 +16,22 @@ SHORTEST = 5.0
 Summary = Mapping[str, Any]
 
 
+def is_decided(method: Summary) -> bool:
+    """Whether seeds were added to a method until its interval was decided, and it was."""
+    return bool((method.get("decided") or {}).get("verdict"))
+
+
 def verdict(method: Summary) -> str:
     """How a method's mean test perplexity compares with the baseline's.
 
     "lower" or "higher" where the 95% interval of the paired difference excludes zero, "undecided" where
     it includes zero, "unknown" without an interval, "baseline" for the baseline itself. Where seeds were
-    added until it was decided, the interval is that of the percent change.
+    added until it was decided, what was decided, then also "equal": within the margin.
     """
     if method["difference"] is None:
         return "baseline"
+    if is_decided(method):
+        return str(method["decided"]["verdict"])
     stopped = method.get("decided") is not None
     change = method["relative"] if stopped else method["difference"]["perplexity"]
     if change["low"] is None:
@@ -45,8 +52,10 @@ def write_reading(results: Mapping[str, Any]) -> str:
         return f"Only the baseline, {baseline}, was run, so nothing is compared. {_seeds(results)}".rstrip()
     sentences = [
         _decided(others, baseline),
+        _equal(others, results),
         _undecided(others, baseline),
         _unknown(others, baseline),
+        _spread(results),
         _cost(others, baseline),
         _extra(others, baseline),
         _seeds(results),
@@ -63,7 +72,7 @@ def _join(parts: Sequence[str]) -> str:
 def _decided(others: Sequence[Summary], baseline: str) -> str:
     """The methods whose interval excludes zero, the better ones first; empty when there are none."""
     changes = [
-        f"{percent(abs(method['relative']['mean'])).lstrip('+')} {kind} for {_evidence(method)}"
+        f"{percent(abs(method['relative']['mean'])).lstrip('+')} {kind} for {_evidence(method, told=True)}"
         for kind in ("lower", "higher")
         for method in others
         if verdict(method) == kind
@@ -71,15 +80,48 @@ def _decided(others: Sequence[Summary], baseline: str) -> str:
     return f"Against {baseline}, mean test perplexity is {_join(changes)}." if changes else ""
 
 
+def _equal(others: Sequence[Summary], results: Mapping[str, Any]) -> str:
+    """The methods that were decided to be within the margin of the baseline."""
+    these = [_evidence(method) for method in others if verdict(method) == "equal"]
+    if not these:
+        return ""
+    margin = f"{results['stopping']['margin']:g}%"
+    return f"Within {margin} of {results['baseline']}, too close to matter: {_join(these)}."
+
+
 def _undecided(others: Sequence[Summary], baseline: str) -> str:
+    """The methods that the runs cannot tell from the baseline, and what such runs overlook."""
     these = [method for method in others if verdict(method) == "undecided"]
     if not these:
         return ""
-    subject = "The 95% interval includes" if len(these) == 1 else "The 95% intervals include"
+    kind = _kind(these[0])
+    subject = f"The {kind} interval includes" if len(these) == 1 else f"The {kind} intervals include"
     pronoun = "it" if len(these) == 1 else "them"
     brief = len(these) > FEW
     names = _join([method["label"] if brief else _evidence(method) for method in these])
-    return f"{subject} zero for {names}, so these runs cannot tell {pronoun} from {baseline}."
+    told = f"{subject} zero for {names}, so these runs cannot tell {pronoun} from {baseline}"
+    return f"{told}{_overlooked(these)}."
+
+
+def _overlooked(these: Sequence[Summary]) -> str:
+    """Which changes so few and so noisy seeds are likely not to show."""
+    noise = [(method["noise"]["detectable"], method["of"]) for method in these if method.get("noise")]
+    if not noise:
+        return ""
+    (low, _), (high, _) = min(noise), max(noise)
+    least, most = (percent(each, high).strip("+%") for each in (low, high))
+    counts = sorted({seeds for _, seeds in noise})
+    seeds = f"{counts[0]} seeds" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
+    return f": {seeds} easily miss changes below {least if least == most else f'{least} to {most}'}%"
+
+
+def _spread(results: Mapping[str, Any]) -> str:
+    """How much the baseline itself changes from seed to seed."""
+    spread = next(m.get("spread") for m in results["methods"] if m["label"] == results["baseline"])
+    if not spread:
+        return ""
+    size = percent(spread).lstrip("+")
+    return f"From seed to seed {results['baseline']} itself varies by {size} (standard deviation)."
 
 
 def _unknown(others: Sequence[Summary], baseline: str) -> str:
@@ -89,20 +131,41 @@ def _unknown(others: Sequence[Summary], baseline: str) -> str:
     return f"The difference in mean test perplexity to {baseline} has no interval for {_join(these)}."
 
 
-def _evidence(method: Summary) -> str:
-    """A method with its paired difference of mean test perplexity, the interval and the wins."""
-    change, level = method["difference"]["perplexity"], method["test"]["perplexity"]["mean"]
-    if change["mean"] is None:
+def _evidence(method: Summary, told: bool = False) -> str:
+    """A method with its difference of mean test perplexity, the interval and the wins.
+
+    Args:
+        told: whether the percent change has been said before.
+    """
+    if method["difference"]["perplexity"]["mean"] is None:
         return f"{method['label']} (no seed in common)"
+    seeds = f"{method['of']} seed{'' if method['of'] == 1 else 's'}"
+    stopped = method.get("decided") is not None
+    parts = _change(method, told) if stopped else _difference(method)
+    parts.append(f"lower on {method['wins']} of {seeds}")
+    if stopped:
+        parts.append(f"{'decided' if is_decided(method) else 'undecided'} after {seeds}")
+    return f"{method['label']} ({', '.join(parts)})"
+
+
+def _difference(method: Summary) -> list[str]:
+    change, level = method["difference"]["perplexity"], method["test"]["perplexity"]["mean"]
     between = bounds(change["low"], change["high"], "signed", level)
-    parts = [
-        f"{signed(change['mean'], level)}, {percent(method['relative']['mean'])}"
-        if verdict(method) == "unknown"
-        else signed(change["mean"], level),
-        f"95% interval {between}" if between else "",
-        f"lower on {method['wins']} of {method['of']} seed{'' if method['of'] == 1 else 's'}",
-    ]
-    return f"{method['label']} ({', '.join(part for part in parts if part)})"
+    percents = [percent(method["relative"]["mean"])] * (verdict(method) == "unknown")
+    return [signed(change["mean"], level), *percents, *([f"95% interval {between}"] if between else [])]
+
+
+def _change(method: Summary, told: bool) -> list[str]:
+    """The percent change, on which it was decided, and its interval."""
+    relative = method["relative"]
+    between = bounds(relative["low"], relative["high"], "percent")
+    mean = [] if told else [percent(relative["mean"])]
+    return [*mean, *([f"{_kind(method)} interval {between}"] if between else [])]
+
+
+def _kind(method: Summary) -> str:
+    """Which interval a method has: for a number of seeds fixed before, or one that always holds."""
+    return "95%" if method.get("decided") is None else "anytime-valid"
 
 
 def _cost(others: Sequence[Summary], baseline: str) -> str:
@@ -148,7 +211,7 @@ def _long_enough(cost: Mapping[str, Any]) -> bool:
 
 def _seeds(results: Mapping[str, Any]) -> str:
     methods = results["methods"]
-    fewest = min(len(m["seeds"]) if m["of"] is None else m["of"] for m in methods)
+    fewest = min(len(m["seeds"]) if m["of"] is None else m["of"] for m in methods if not is_decided(m))
     lacking: dict[tuple[int, ...], list[str]] = {}
     for method in methods:
         if method["missing_seeds"]:

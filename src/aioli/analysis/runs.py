@@ -13,7 +13,7 @@ from aioli.analysis.extra import total_cost
 from aioli.errors import InputError
 from aioli.protocol import Array
 
-__all__ = ["METRICS", "Runs", "by_label", "check_comparable", "target_values"]
+__all__ = ["METRICS", "Runs", "by_label", "check_comparable", "label_of", "target_values"]
 
 METRICS = ("loss", "perplexity", "bits_per_byte")
 LARGEST_LOSS = 300.0
@@ -86,6 +86,11 @@ def check_comparable(results: Sequence[Result]) -> None:
             )
 
 
+def label_of(result: Result) -> str:
+    """What a run is called: its label, or the method's name where it has none."""
+    return str(result.get("label") or result["method"])
+
+
 def by_label(results: Sequence[Result]) -> dict[str, Runs]:
     """Runs by label (the method's name where a run has no label), in order of first appearance.
 
@@ -94,7 +99,7 @@ def by_label(results: Sequence[Result]) -> dict[str, Runs]:
     """
     found: dict[str, Runs] = {}
     for result in results:
-        label, seed = result.get("label") or result["method"], int(result["seed"])
+        label, seed = label_of(result), int(result["seed"])
         method, parameters = result["method"], dict(result.get("parameters") or {})
         runs = found.setdefault(label, Runs(label, method, parameters))
         if (runs.method, runs.parameters) != (method, parameters):

@@ -17,17 +17,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from aioli.analysis.statistics import Interval
+from aioli.analysis.intervals import Interval
 from aioli.errors import InputError
 from aioli.protocol import Array
 
-__all__ = ["Stopping", "evidence", "sequence_interval"]
+__all__ = ["Decision", "Stopping", "Verdict", "critical", "evidence", "sequence_interval"]
 
 SPREAD = 4.0
 """g: effects of about two standard deviations are looked for, since differences are paired by seed."""
+
+
+Verdict = Literal["lower", "higher", "equal"]
+"""What can be decided: lower or higher than the baseline, or equal within the margin."""
+
+
+class Decision(NamedTuple):
+    """Where a method stands after the seeds so far.
+
+    Attributes:
+        verdict: None: undecided. seeds: how many count, in their order: those until it was decided.
+        pairs: how many of them both the method and the baseline have finished.
+    """
+
+    verdict: Verdict | None
+    seeds: int
+    pairs: int
 
 
 @dataclass(frozen=True)
@@ -56,15 +74,52 @@ class Stopping:
         if not 0 < self.alpha < 1:
             raise InputError(f"stopping.alpha must be between 0 and 1, got {self.alpha}")
 
-    def decided(self, changes: Sequence[float] | Array) -> bool:
-        """Whether percent changes [k], in the order of their seeds, need no further seed."""
+    @property
+    def first(self) -> int:
+        """The fewest seeds after which anything can be decided: `least`, or more where alpha asks for it.
+
+        >>> Stopping().first, Stopping(alpha=0.001).first, Stopping(least=10).first
+        (4, 6, 10)
+        """
+        seeds = self.least
+        while critical(seeds, self.alpha) is None:
+            seeds += 1
+        return seeds
+
+    def verdict(self, changes: Sequence[float] | Array) -> Verdict | None:
+        """What percent changes [k], in the order of their seeds, decide; None: another seed is needed.
+
+        A difference that is there but within the margin is told as a difference.
+        """
         if len(changes) < self.least:
-            return False
+            return None
         found = sequence_interval(changes, self.alpha)
         if found.low is None or found.high is None:
-            return False
-        within = max(abs(found.low), abs(found.high)) <= self.margin
-        return bool(within or found.low > 0 or found.high < 0)
+            return None
+        if found.high < 0:
+            return "lower"
+        if found.low > 0:
+            return "higher"
+        return "equal" if max(-found.low, found.high) <= self.margin else None
+
+    def decision(self, changes: Sequence[float | None]) -> Decision:
+        """Where a method stands: its percent changes [k] in the order of seeds, looked at after each.
+
+        None stands for a seed that it or the baseline has no result for, which decides nothing. What comes
+        after a decision does not count.
+
+        >>> Stopping().decision([2.0, 2.1, None, 1.9, 2.0, 2.1])
+        Decision(verdict='higher', seeds=5, pairs=4)
+        """
+        known: list[float] = []
+        for seeds, change in enumerate(changes, start=1):
+            if change is None:
+                continue
+            known.append(change)
+            found = self.verdict(known)
+            if found is not None:
+                return Decision(found, seeds, len(known))
+        return Decision(None, len(changes), len(known))
 
 
 def evidence(values: Sequence[float] | Array, mean: float = 0.0, spread: float = SPREAD) -> float:
@@ -110,10 +165,15 @@ def sequence_interval(
     if k == 1:
         return Interval(mean, None, None, None)
     sd = float(sample.std(ddof=1))
-    a = 1 + k * spread
-    most = (np.sqrt(a) / alpha) ** (2 / k)
-    if most >= a:
+    t = critical(k, alpha, spread)
+    if t is None:
         return Interval(mean, None, None, sd)
-    t = float(np.sqrt((k - 1) * (most - 1) / (1 - most / a)))
     half = t * sd / float(np.sqrt(k))
     return Interval(mean, mean - half, mean + half, sd)
+
+
+def critical(seeds: int, alpha: float = 0.05, spread: float = SPREAD) -> float | None:
+    """The t statistic of so many seeds at which the evidence is 1 / alpha; None: none is ever enough."""
+    a = 1 + seeds * spread
+    most = float(np.sqrt(a) / alpha) ** (2 / seeds)
+    return None if seeds < 2 or most >= a else float(np.sqrt((seeds - 1) * (most - 1) / (1 - most / a)))

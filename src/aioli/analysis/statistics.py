@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from scipy.special import stdtrit
 
+from aioli.analysis.intervals import Interval
 from aioli.protocol import Array
 
 __all__ = ["Interval", "column_intervals", "interval"]
-
-
-class Interval(NamedTuple):
-    """Mean, two-sided confidence bounds and sample standard deviation; None where it is not defined."""
-
-    mean: float | None
-    low: float | None
-    high: float | None
-    sd: float | None
 
 
 def interval(values: Sequence[float] | Array, confidence: float = 0.95) -> Interval:

@@ -19,13 +19,19 @@ RUN_METRICS = ("train_tokens", "evaluation_tokens", "probe_steps", "flops", "jou
 
 
 def csv_text(results: Mapping[str, Any]) -> str:
-    """The table as CSV; rows with an empty target are about the run: means over targets, and costs."""
+    """The table as CSV; rows with an empty target are about the run: means over targets, and costs.
+
+    Those with an empty seed are about the method: its percent change, the interval, and what is noise.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for run in results["runs"].values():
         for target, metric, value in _rows(results["targets"], run):
             writer.writerow([run["label"], run["seed"], target, metric, "" if value is None else repr(value)])
+    for method in results["methods"]:
+        for metric, value in _of_method(method):
+            writer.writerow([method["label"], "", "", metric, "" if value is None else value])
     return text.getvalue()
 
 
@@ -50,6 +56,20 @@ def _rows(targets: list[str], run: Mapping[str, Any]) -> Iterator[tuple[str, str
     yield "", "extra_runs", len((run.get("extra") or {}).get("runs", ()))
     for metric, value in total_cost(run).items():
         yield "", f"{metric}_in_all", value
+
+
+def _of_method(method: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The change of mean test perplexity in percent, and what such seeds can show (`analysis.noise`)."""
+    yield "spread_percent", method.get("spread")
+    if method["relative"] is None:
+        return
+    for key in ("mean", "low", "high", "sd"):
+        yield f"change_percent_{key}", method["relative"][key]
+    noise = method["noise"] or {}
+    yield "change_percent_detectable", noise.get("detectable")
+    yield "change_seeds_needed", noise.get("seeds")
+    if method["decided"]:
+        yield "decided", method["decided"]["verdict"]
 
 
 def _perplexity(loss: float | None) -> float | None:

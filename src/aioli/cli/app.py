@@ -15,14 +15,22 @@ import typer
 from aioli import __version__
 from aioli.cli.compare import compare
 from aioli.cli.demo import demo
+from aioli.cli.diagnose import diagnose
+from aioli.cli.export import export
+from aioli.cli.fit import fit
 from aioli.cli.methods import methods
 from aioli.cli.mixture import mixture
+from aioli.cli.offline import offline
+from aioli.cli.predict import predict
 from aioli.cli.replay import replay
 from aioli.cli.report import report
 from aioli.cli.similar import similar
+from aioli.cli.solve import solve
 from aioli.cli.sweep import sweep
 from aioli.cli.tokenize import tokenize
+from aioli.cli.track import track
 from aioli.cli.train import train
+from aioli.cli.watch import watch
 from aioli.errors import InputError
 from aioli.files import FULL
 from aioli.sweep.memory import out_of_memory
@@ -31,6 +39,8 @@ __all__ = ["app", "main"]
 
 MISTAKE = 2
 INTERRUPTED = 130
+OFFLINE = {"clarabel", "lightgbm", "pyarrow", "scipy", "sklearn"}
+"""Packages of the extra `offline`, which only its verbs import."""
 
 app = typer.Typer(
     name="aioli",
@@ -40,7 +50,25 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _verb in (demo, tokenize, similar, train, compare, report, mixture, methods, replay):
+for _verb in (
+    demo,
+    tokenize,
+    similar,
+    train,
+    compare,
+    report,
+    diagnose,
+    mixture,
+    fit,
+    predict,
+    solve,
+    offline,
+    export,
+    methods,
+    replay,
+    track,
+    watch,
+):
     app.command()(_verb)
 app.add_typer(sweep, name="sweep")
 
@@ -57,7 +85,7 @@ def _top(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Find the best training-data mixture for a language model, while it trains."""
+    """Find the best training-data mixture for a language model, while it trains or before."""
 
 
 def main() -> None:
@@ -91,6 +119,8 @@ def _explain(error: Exception) -> str | None:
     """What the user can do about an error; None for a bug."""
     if isinstance(error, InputError):
         return str(error)
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in OFFLINE:
+        return f"this needs the package {error.name}, which is not installed: pip install 'aioli[offline]'"
     if isinstance(error, OSError) and error.errno in FULL:
         writer = list(traceback.walk_tb(error.__traceback__))[-1][0].f_globals["__name__"]
         if not writer.startswith("aioli."):  # a file's error comes from aioli itself, or was explained there

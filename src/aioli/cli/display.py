@@ -10,10 +10,10 @@ from typing import Any
 import typer
 
 from aioli.jobs.watch import Watch
-from aioli.sweep.local import Event
+from aioli.sweep.runner import Event
 from aioli.sweep.spec import RunSpec
 
-__all__ = ["Display", "PlainDisplay", "describe_progress", "duration", "shares"]
+__all__ = ["Display", "PlainDisplay", "describe_progress", "duration", "law", "shares"]
 
 PERIOD = 10.0
 """Seconds between plain lines about runs that go on."""
@@ -32,7 +32,7 @@ class Display(ABC):
 
     @property
     def watch(self) -> Watch:
-        return Watch(self.tokenizing, self.planned, self.run, self.message)
+        return Watch(self.tokenizing, self.planned, self.run, self.message, self.standing)
 
     def __enter__(self) -> Display:
         return self
@@ -62,6 +62,10 @@ class Display(ABC):
 
     @abstractmethod
     def message(self, text: str) -> None: ...
+
+    def standing(self, lines: Sequence[str], runs: int) -> None:
+        """Where methods stand that get seeds until they are decided; `runs` there may be in all."""
+        self.runs = runs
 
 
 class PlainDisplay(Display):
@@ -109,6 +113,11 @@ class PlainDisplay(Display):
     def message(self, text: str) -> None:
         typer.echo(f"note: {text}", err=True)
 
+    def standing(self, lines: Sequence[str], runs: int) -> None:
+        super().standing(lines, runs)
+        for line in lines:
+            self._say(line)
+
     def _every_period(self) -> None:
         now = time.monotonic()
         if now - self.spoke >= PERIOD:
@@ -132,7 +141,18 @@ def describe_progress(progress: dict[str, Any], groups: Sequence[str]) -> str:
         parts.append(f"loss {progress['loss']:.3f}")
     if progress.get("eta") is not None:
         parts.append(f"{duration(progress['eta'])} left")
+    if progress.get("law_r2") is not None:
+        parts.append(law(progress["law_r2"]))
     return ", ".join(parts) + "; " + shares(progress.get("proportions") or [], groups)
+
+
+def law(r2: float) -> str:
+    """How well the method's law has predicted the losses so far.
+
+    >>> law(0.409), law(-0.35), law(-1e5), law(1.0)
+    ('law R2 .41', 'law R2 -.35', 'law R2 < -9', 'law R2 1.00')
+    """
+    return "law R2 < -9" if r2 < -9 else "law R2 " + f"{r2:.2f}".replace("0.", ".", 1)
 
 
 def shares(proportions: Sequence[float | None], groups: Sequence[str]) -> str:

@@ -46,10 +46,16 @@ def _print_time(config: Config, content: Mapping[str, Any]) -> None:
     seconds, runs = content["seconds"], content["runs"]
     extra = content["extra_runs"]
     told = f" ({extra} of them extra, read by others)" if extra else ""
+    rule = config.stopping
     typer.echo(
-        f"{runs} run{'s' * (runs != 1)}{told} of {config.train.steps} steps, {content['workers']} at a time; "
-        f"a step takes {1000 * seconds['step']:.0f} ms here: about {duration(seconds['total'])}"
+        f"{'at most ' * bool(rule)}{runs} run{'s' * (runs != 1)}{told} of {config.train.steps} steps, "
+        f"{content['workers']} at a time; a step takes {1000 * seconds['step']:.0f} ms here: "
+        f"{'at most ' * bool(rule)}about {duration(seconds['total'])}"
     )
+    if rule:
+        typer.echo(
+            f"each method gets seeds until it is decided: {rule.first} at least, {len(config.seeds)} at most"
+        )
     measuring = {label: each for label, each in seconds["measuring"].items() if each}
     if not measuring:
         typer.echo("with the test at the end; no method measures held-out losses")

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from aioli.cli.display import Display, name, shares
-from aioli.sweep.local import Event
+from aioli.cli.display import Display, law, name, shares
+from aioli.sweep.runner import Event
 from aioli.sweep.spec import RunSpec
 
 __all__ = ["LiveDisplay"]
@@ -58,7 +58,9 @@ class LiveDisplay(Display):
         elif event.kind == "progress":
             state = event.progress
             loss = "" if state.get("loss") is None else f"loss {state['loss']:.3f}  "
-            detail = loss + shares(state.get("proportions") or [], self.groups)
+            r2 = state.get("law_r2")
+            trusted = "" if r2 is None else law(r2) + "  "
+            detail = loss + trusted + shares(state.get("proportions") or [], self.groups)
             self.progress.update(self.tasks[key], completed=state["step"], detail=escape(detail))
             self.fractions[key] = state["step"] / state["steps"]
         elif event.kind in ("finished", "failed") and key in self.tasks:
@@ -73,6 +75,13 @@ class LiveDisplay(Display):
 
     def message(self, text: str) -> None:
         self.console.print(f"note: {text}", style="yellow", markup=False, highlight=False)
+
+    def standing(self, lines: Sequence[str], runs: int) -> None:
+        super().standing(lines, runs)
+        for line in lines:
+            self.console.print(line, markup=False, highlight=False)
+        if self.overall is not None:
+            self.progress.update(self.overall, total=runs, description=f"at most {runs} runs")
 
     def _count(self) -> None:
         if self.overall is not None:

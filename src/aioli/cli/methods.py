@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["methods"]
 
 COLUMNS = ("name", "law", "estimator", "solver", "reads", "extra runs", "published")
+OFFLINE_COLUMNS = ("name", "law", "fitted from", "solver", "reads", "runs before", "published")
+OFFLINE_TITLE = "Offline: from finished runs to a mixture (aioli offline NAME)"
 Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show this method in full.")]
 
 
@@ -25,13 +27,34 @@ def methods(name: Name = None, as_json: AsJson = False) -> None:
     from aioli.cli.output import print_json
     from aioli.methods import registry
 
-    infos = [registry.describe(name)] if name else _all(registry.names())
-    if as_json:
-        print_json([asdict(info) | {"citation": str(info.citation)} for info in infos])
-    elif name:
-        _print_one(infos[0])
+    offline = _offline()
+    if name:
+        infos = [offline[name]] if name in offline else [registry.describe(name)]
     else:
-        _print_table(infos)
+        infos = [*_all(registry.names()), *offline.values()]
+    if as_json:
+        print_json(
+            [
+                asdict(info) | {"citation": str(info.citation), "offline": info.name in offline}
+                for info in infos
+            ]
+        )
+    elif name:
+        _print_one(infos[0], offline=name in offline)
+    else:
+        _print_table([info for info in infos if info.name not in offline], COLUMNS)
+        typer.echo(f"\n{OFFLINE_TITLE}\n")
+        _print_table(list(offline.values()), OFFLINE_COLUMNS)
+
+
+def _offline() -> dict[str, MethodInfo]:
+    """The offline methods; without the packages that they need, standard error says so."""
+    try:
+        from aioli.methods.offline import describe_offline
+    except ModuleNotFoundError as error:
+        typer.echo(f"note: offline methods need {error.name}: pip install 'aioli[offline]'", err=True)
+        return {}
+    return describe_offline()
 
 
 def _all(names: list[str]) -> list[MethodInfo]:
@@ -47,7 +70,7 @@ def _all(names: list[str]) -> list[MethodInfo]:
     return infos
 
 
-def _print_table(infos: list[MethodInfo]) -> None:
+def _print_table(infos: list[MethodInfo], columns: tuple[str, ...]) -> None:
     rows = [
         (
             info.name,
@@ -60,8 +83,8 @@ def _print_table(infos: list[MethodInfo]) -> None:
         )
         for info in infos
     ]
-    widths = [max(len(row[i]) for row in [COLUMNS, *rows]) for i in range(len(COLUMNS))]
-    for row in [COLUMNS, *rows]:
+    widths = [max(len(row[i]) for row in [columns, *rows]) for i in range(len(columns))]
+    for row in [columns, *rows]:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     typer.echo()
     for info in infos:
@@ -70,10 +93,14 @@ def _print_table(infos: list[MethodInfo]) -> None:
         typer.echo(f"    {info.summary}")
 
 
-def _print_one(info: MethodInfo) -> None:
+def _print_one(info: MethodInfo, *, offline: bool) -> None:
     typer.echo(f"{info.name}: {info.summary}\n")
-    typer.echo(f"  law {info.law}; estimator {info.estimator}; solver {info.solver}")
-    typer.echo(f"  reads {', '.join(info.signals) or 'nothing'}; extra full runs: {info.extra_runs}")
+    if offline:
+        typer.echo(f"  law {info.law}; fitted from {info.estimator}; solver {info.solver}")
+        typer.echo(f"  runs before: {info.extra_runs}; command: aioli offline {info.name}")
+    else:
+        typer.echo(f"  law {info.law}; estimator {info.estimator}; solver {info.solver}")
+        typer.echo(f"  reads {', '.join(info.signals) or 'nothing'}; extra full runs: {info.extra_runs}")
     typer.echo(f"  {info.citation}\n")
     for key, kind, default in info.parameters:
         typer.echo(f"  {key}: {kind}" + (" (required)" if default is None else f" = {default}"))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["AsJson", "ConfigPath", "DryRun", "Out", "Quiet", "Resume", "Set", "Workers"]
+__all__ = ["AsJson", "ConfigPath", "DryRun", "Out", "Quiet", "Resume", "Set", "Track", "Workers"]
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="The YAML config.", show_default=False)]
 Out = Annotated[
@@ -27,6 +27,14 @@ DryRun = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; only results, notes and failures.")]
+Track = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--track",
+        metavar="NAME[:option=value]",
+        help="Follow the runs in tensorboard, wandb, mlflow or trackio. Repeatable.",
+    ),
+]
 Workers = Annotated[
     int | None,
     typer.Option("--workers", metavar="N", help="Runs at a time; default: what the cores allow."),

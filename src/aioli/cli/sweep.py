@@ -7,64 +7,72 @@ from typing import Annotated
 
 import typer
 
+from aioli.cli.design import TargetTokens, design
 from aioli.cli.options import AsJson, ConfigPath, Quiet, Resume, Set, Workers
+from aioli.cli.runners import Attempts, RunnerName, named_runner
+from aioli.cli.sweep_import import import_table
+from aioli.sweep.runner import ATTEMPTS
 
 __all__ = ["sweep"]
 
 sweep = typer.Typer(no_args_is_help=True, help="Many runs, each on a mixture of its own.")
 
 
-@sweep.command()
-def design(
-    config: ConfigPath,
-    one_hot: Annotated[bool, typer.Option("--one-hot", help="One run on each group alone.")] = False,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Default: standard output.")
-    ] = None,
-    overrides: Set = None,
-) -> None:
-    """Write a list of mixtures to train on."""
-    from aioli.config import load
-    from aioli.errors import InputError
-    from aioli.jobs.sweep import design_text, one_hot_design, write_design
-
-    groups = load(config, overrides or [], methods=False).data.groups
-    if not one_hot:
-        raise InputError("name the design: --one-hot is one run on each group alone")
-    runs = one_hot_design(groups)
-    if out is None:
-        typer.echo(design_text(runs), nl=False)
-        return
-    write_design(runs, out)
-    typer.echo(f"{len(runs)} run{'s' * (len(runs) != 1)}: {out}")
+sweep.command()(design)
+sweep.command("import")(import_table)
 
 
 @sweep.command()
 def run(
     config: ConfigPath,
-    design: Annotated[
+    mixtures: Annotated[
         Path, typer.Option("--design", metavar="FILE", help="The list of mixtures.", show_default=False)
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Output directory.", show_default=False)],
-    seed: Annotated[int | None, typer.Option("--seed", help="Default: the config's first seed.")] = None,
+    seeds: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--seed", metavar="N", help="Repeatable: repetitions of every run. Default: the config's first."
+        ),
+    ] = None,
+    runner: RunnerName = "local",
     workers: Workers = None,
+    attempts: Attempts = ATTEMPTS,
     resume: Resume = False,
+    target_tokens: TargetTokens = None,
     overrides: Set = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a run on every mixture of a design."""
-    from aioli.cli.output import print_results, showing
+    """Train a run on every mixture of a design, and write the table that `aioli fit` takes."""
+    from aioli.cli.output import showing
+    from aioli.cli.tables import print_sweep
     from aioli.config import load
-    from aioli.jobs.sweep import read_design, run_design
+    from aioli.jobs.design_files import read_design
+    from aioli.jobs.runs import RunsFailed
+    from aioli.jobs.sweep import run_design
 
     checked = load(config, overrides or [], methods=False)
-    mixtures = read_design(design, tuple(checked.data.groups))
-    with showing(quiet) as display:
-        results = run_design(
-            checked, mixtures, out=out, seed=seed, workers=workers, resume=resume, watch=display.watch
-        )
-    print_results(results, out, as_json=as_json)
+    listed = read_design(mixtures, tuple(checked.data.groups))
+    try:
+        with showing(quiet) as display:
+            results = run_design(
+                checked,
+                listed,
+                out=out,
+                seeds=seeds or (),
+                workers=workers,
+                resume=resume,
+                target_tokens=None if target_tokens is None else round(target_tokens),
+                attempts=attempts,
+                runner=named_runner(runner),
+                watch=display.watch,
+            )
+    except RunsFailed as failed:
+        if failed.results:
+            print_sweep(failed.results, out, as_json=as_json)
+        raise
+    print_sweep(results, out, as_json=as_json)
 
 
 @sweep.command()

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from aioli.cli.options import AsJson, ConfigPath, DryRun, Out, Quiet, Resume, Set, Workers
+from aioli.cli.options import AsJson, ConfigPath, DryRun, Out, Quiet, Resume, Set, Track, Workers
 
 __all__ = ["train"]
 
@@ -51,6 +51,7 @@ def train(
         ),
     ] = None,
     overrides: Set = None,
+    track: Track = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -62,14 +63,16 @@ def train(
     from aioli.jobs.names import choose_method, train_out
     from aioli.jobs.regroup import read_origins
     from aioli.jobs.run import train as run
+    from aioli.jobs.track import with_trackers
 
     checked = load(config, overrides or [], methods=False)  # only the chosen one has to fit
+    checked = with_trackers(checked, track or [])
     how = {"use": use, "reference": reference, "proportions": proportions}
     choice = choose_method(checked, method, **how)
     seed = checked.seeds[0] if seed is None else seed
     out = out or train_out(config, checked.title, choice.label, seed)
     if dry_run:
-        single = replace(checked, methods=(choice,), seeds=(seed,))
+        single = replace(checked, methods=(choice,), seeds=(seed,), stopping=None)
         print_forecast(single, out, workers, as_json=as_json)
         return
     with showing(quiet) as display:

@@ -82,7 +82,8 @@ def _below(annotation: Any, part: Any) -> Any:
 
 
 def _keys(annotation: Any) -> list[str]:
-    return [field.name for field in fields(annotation)] if is_dataclass(annotation) else []
+    members = [annotation, *get_args(annotation)]  # of one that may be null, itself
+    return next(([field.name for field in fields(each)] for each in members if is_dataclass(each)), [])
 
 
 def _describe(annotation: Any, *, many: bool = False) -> str:

@@ -9,7 +9,9 @@ from typing import Any
 
 from pydantic import ConfigDict
 
+from aioli.analysis.sequential import Stopping
 from aioli.config.choice import MethodChoice, MethodEntry
+from aioli.config.trackers import TrackerEntry
 from aioli.data.settings import DataSettings
 from aioli.errors import InputError, nearest
 from aioli.objectives import get_objective
@@ -17,6 +19,8 @@ from aioli.protocol import Constraints, Problem
 from aioli.training.settings import EvaluationSettings, ModelSettings, TrainSettings
 
 __all__ = ["Config", "ConfigFile"]
+
+BASELINE = "stratified"
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class ConfigFile:
             measured from, by name.
         constraints: what every method's mixtures must keep to: max_repeats, floors, fixed, max_change.
         methods: what to compare. seeds: each method is trained once with each.
+        stopping: when a method gets no further seed, so that `seeds` are the most; not given: all of them.
+        trackers: where to follow the runs while they go; they change no number.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -51,6 +57,8 @@ class ConfigFile:
         MethodChoice("aioli"),
     )
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    stopping: Stopping | None = None
+    trackers: tuple[TrackerEntry, ...] = ()
 
     def __post_init__(self) -> None:
         objective = get_objective(self.objective)
@@ -74,11 +82,34 @@ class ConfigFile:
             raise InputError(
                 f"seeds must be one or more different whole numbers >= 0, got {list(self.seeds)}"
             )
+        self._check_stopping()
+
+    @property
+    def baseline(self) -> str | None:
+        """The label of the method that the others are compared with; None without one."""
+        return next((choice.label for choice in self.methods if choice.name == BASELINE), None)
 
     @property
     def targets(self) -> tuple[str, ...]:
         """Names of the held-out sets: the groups unless `data.targets` is given."""
         return tuple(self.data.targets or self.data.groups)
+
+    def _check_stopping(self) -> None:
+        """Refuse a rule that could never decide anything."""
+        rule = self.stopping
+        if rule is None:
+            return
+        if self.baseline is None or len(self.methods) < 2:
+            raise InputError(
+                f"stopping decides on the difference to {BASELINE}, so methods needs {BASELINE} "
+                f"and others, got {', '.join(choice.label for choice in self.methods)}"
+            )
+        if len(self.seeds) < rule.first:
+            raise InputError(
+                f"stopping decides after {rule.first} seeds at the earliest (least is {rule.least}, alpha "
+                f"{rule.alpha:g}), and seeds has {len(self.seeds)}: give more, as in "
+                f"seeds: {list(range(4 * rule.first))}, of which it uses as many as it needs"
+            )
 
     def _check_targets(self, key: str, note: str) -> None:
         """Refuse values by target that do not name exactly the targets."""
@@ -152,5 +183,6 @@ class Config(ConfigFile):
             found = self.base / Path(tokenizer).expanduser()
             data["tokenizer"]["path"] = str(found) if found.exists() else tokenizer  # else a cached name
         plain["seeds"] = list(self.seeds)
+        plain["trackers"] = [choice.to_entry() for choice in self.trackers]
         order = ["title", *(f.name for f in fields(ConfigFile) if f.name != "title")]
         return {name: plain[name] for name in order}

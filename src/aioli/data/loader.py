@@ -7,7 +7,7 @@ Everything is drawn in the calling process, by one gather for each group present
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -75,9 +75,11 @@ class Loader:
         seed: of the shuffles.
         rank: this process's number among `world`.
         world: processes that share each step; may differ when a run is resumed.
+        rows: [m] rows of each group to use, evenly spread over its array; None: all.
 
     Raises:
-        InputError: no groups, arrays that do not fit together, or a batch that the ranks cannot share.
+        InputError: no groups, arrays that do not fit together, more rows than there are, or a batch that
+            the ranks cannot share.
 
     >>> tokens = {"law": np.zeros((5, 3), np.uint16), "code": np.ones((4, 3), np.uint16)}
     >>> loader = Loader(tokens, batch=4, seed=0)
@@ -88,7 +90,14 @@ class Loader:
     """
 
     def __init__(
-        self, sequences: Mapping[str, NDArray[Any]], batch: int, *, seed: int, rank: int = 0, world: int = 1
+        self,
+        sequences: Mapping[str, NDArray[Any]],
+        batch: int,
+        *,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+        rows: Sequence[int] | None = None,
     ) -> None:
         if world < 1 or not 0 <= rank < world:
             raise InputError(f"expected 0 <= rank < world, got rank {rank} of world {world}")
@@ -99,7 +108,7 @@ class Loader:
         _check_sequences(sequences)
         self._groups = tuple(sequences)
         self._arrays = [np.asarray(rows) for rows in sequences.values()]
-        self._rows = np.array([len(rows) for rows in self._arrays], np.int64)
+        self._rows = _used_rows([len(array) for array in self._arrays], rows)
         self._batch, self._seed, self._rank, self._world = batch, int(seed), rank, world
         self._changes = 0
         self._order = self._ordered([Course(name) for name in self._groups])
@@ -287,6 +296,13 @@ class Loader:
         courses = state.get("courses")
         if courses is not None and (not isinstance(courses, list) or len(courses) != len(groups)):
             raise InputError(f"the saved position is damaged: {len(groups)} groups with courses {courses!r}")
+
+
+def _used_rows(present: list[int], wanted: Sequence[int] | None) -> NDArray[np.int64]:
+    rows = present if wanted is None else [int(count) for count in wanted]
+    if len(rows) != len(present) or any(not 0 <= n <= most for n, most in zip(rows, present, strict=True)):
+        raise InputError(f"rows to use must be one number a group, at most {present}, got {rows}")
+    return np.array(rows, np.int64)
 
 
 def _check_sequences(sequences: Mapping[str, NDArray[Any]]) -> None:

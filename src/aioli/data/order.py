@@ -73,10 +73,17 @@ class Order:
     def take(
         self, group: int, array: NDArray[Any], rows: Integers, out: NDArray[Any] | None = None
     ) -> NDArray[Any]:
-        """The tokens [k, length] of `rows` [k] of a group, whose file is `array` [rows, length]."""
-        cut = rows >= len(array)
+        """The tokens [k, length] of `rows` [k] of a group, whose file is `array` [rows, length].
+
+        Of a file with more rows than the group has, those are used that lie evenly spread over it.
+        """
+        cut = rows >= self._rows[group]
         if not cut.any():
-            return array.take(rows, 0, out, "clip")
+            spread = rows
+            if self._rows[group] < len(array):
+                count, all_rows = np.uint64(self._rows[group]), np.uint64(len(array))
+                spread = (rows.astype(np.uint64) * all_rows // count).astype(np.int64)
+            return array.take(spread, 0, out, "clip")
         tokens = np.empty((rows.size, self._length), array.dtype) if out is None else out
         place = (rows[cut, None] - len(array)) * self._length + np.arange(self._length)
         tokens[cut] = array.reshape(-1)[self._tokens(group, place)]

@@ -1,6 +1,7 @@
 """Estimators: where the law's matrix comes from."""
 
 from aioli.estimators.alignment import Alignment, DogeScore
+from aioli.estimators.blocks import Blocks
 from aioli.estimators.directional import Directional
 from aioli.estimators.excess import ExcessOverTarget
 from aioli.estimators.graph import Graph
@@ -9,6 +10,7 @@ from aioli.estimators.reference import ExcessOverReference
 
 __all__ = [
     "Alignment",
+    "Blocks",
     "Directional",
     "DogeScore",
     "ExcessOverReference",

@@ -68,6 +68,16 @@ class DynamicFit:
         return self.matrix @ centre, np.sqrt(np.maximum(np.einsum("njj->nj", spread), 0.0))
 
     @property
+    def principal(self) -> tuple[Array, Array]:
+        """Axes [m, m] (rows, orthonormal) and variances [n, m]: covariance_i = axes^T diag(variances_i) axes.
+
+        All targets are fitted to the same mixtures, so that their covariances share their axes.
+        """
+        sizes = np.maximum(np.einsum("njj->n", self.covariance), 1e-300)
+        axes = np.linalg.eigh((self.covariance / sizes[:, None, None]).sum(axis=0))[1].T
+        return axes, np.maximum(np.einsum("lj,njk,lk->nl", axes, self.covariance, axes), 0.0)
+
+    @property
     def critical(self) -> float:
         """How many standard errors make a 95% interval."""
         return float(stdtrit(self.freedom, 0.975)) if self.freedom else 1.959964

@@ -14,7 +14,7 @@ from aioli.jobs.output import PLAN, Plan
 
 __all__ = ["GROUPS", "changed_keys", "check_corpus", "check_plan", "found_plan"]
 
-FREE = ("title.", "train.checkpoint_every.")
+FREE = ("title.", "train.checkpoint_every.", "trackers.")
 """Keys that change no number."""
 GROUPS = ("data.groups.", "data.targets.")
 GROUPS_HINT = ". The groups of a single run can change on the way: `aioli train ... --resume`"
@@ -34,7 +34,8 @@ def found_plan(out: Path) -> Plan | None:
 def check_plan(plan: Plan | None, config: Config, only: str = "", free: tuple[str, ...] = ()) -> None:
     """Allow `config` to continue or extend a plan: more methods, more seeds, other names for them.
 
-    A key that the plan was written without counts as having its default.
+    A key that the plan was written without counts as having its default. A rule for adding seeds may come
+    to a plan without one, since its intervals hold whenever one looks; it may not change or go.
 
     Args:
         only: compare the keys that begin so, and nothing else. free: leave those out that begin so.
@@ -64,6 +65,8 @@ def changed_keys(
     Args:
         only: compare the keys that begin so. free: leave those out that begin so.
     """
+    if plan.config.get("stopping") is None:
+        free = (*free, "stopping.")
     now, before = dict(_flat(config.to_dict())), _defaults(config) | dict(_flat(plan.config))
     return {
         key: (before.get(key), now.get(key))

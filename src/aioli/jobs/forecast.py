@@ -18,13 +18,13 @@ from aioli.errors import InputError, MixingWarning
 from aioli.jobs.names import tokens_directory
 from aioli.jobs.planning import plan_runs
 from aioli.jobs.references import check_references, find_references
-from aioli.jobs.runs import check_workers
 from aioli.methods import registry
 from aioli.methods.recipes import MIXTURE
 from aioli.mixer import Mixer
 from aioli.protocol import Constraints, Method, Problem, Signal
 from aioli.signals import signal_shape
 from aioli.sweep.local import default_workers
+from aioli.sweep.runner import check_counts
 from aioli.sweep.spec import RunSpec
 from aioli.training.similar import named_similar
 from aioli.training.timing import seconds_per_step
@@ -54,7 +54,7 @@ def forecast(config: Config, out: Path, workers: int | None, *, data_only: bool 
         InputError: no such files, fewer than 1 worker, a method that does not fit, or too few tokens for
             the context.
     """
-    check_workers(workers)
+    check_counts(workers)
     corpus = _cached(config, out)
     table = data_table(config, corpus) if corpus else estimated_table(config)
     content: dict[str, Any] = {

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from aioli.analysis.comparison import compare_runs
 from aioli.analysis.extra import with_extra
+from aioli.analysis.sequential import Stopping
 from aioli.analysis.tidy import write_csv
 from aioli.config import Config, MethodChoice, read_methods, to_yaml
 from aioli.data.shards import Corpus
@@ -20,7 +22,15 @@ from aioli.report.page import write_page
 from aioli.sweep.spec import RunSpec
 from aioli.sweep.store import Store, read_spec
 
-__all__ = ["PLAN", "Plan", "write_plan", "write_results"]
+__all__ = [
+    "PLAN",
+    "Plan",
+    "diagnosis_files",
+    "read_diagnoses",
+    "results_content",
+    "write_plan",
+    "write_results",
+]
 
 PLAN = "plan.json"
 
@@ -107,22 +117,51 @@ def write_results(
     Args:
         failures: {label, seed, message} of the runs that did not finish.
     """
+    content = results_content(out, config, results, failures, corpus)
+    replace_file(out / "results.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
+    write_csv(content, out / "results.csv")
+    write_page(content, out / "report.html", read_diagnoses(out))
+    return content
+
+
+def diagnosis_files(out: Path) -> list[Path]:
+    """What `aioli diagnose` left in an output directory."""
+    return sorted(out.glob("diagnosis*/diagnosis.json"))
+
+
+def read_diagnoses(out: Path) -> list[dict[str, Any]]:
+    """The diagnoses of runs in an output directory; those of another version, or cut short, are left out."""
+    found = []
+    for path in diagnosis_files(out):
+        with suppress(OSError, ValueError):
+            content = json.loads(path.read_bytes())
+            if content.get("version") == 1 and content.get("points"):
+                found.append(content)
+    return found
+
+
+def results_content(
+    out: Path,
+    config: Mapping[str, Any],
+    results: Sequence[Mapping[str, Any]],
+    failures: Sequence[Mapping[str, Any]],
+    corpus: Corpus | None,
+) -> dict[str, Any]:
+    """The content of `results.json` for the finished runs; arguments as for `write_results`."""
     choices = {choice.label: choice for choice in read_methods(config["methods"])}
     named = [_as_chosen(result, choices, out) for result in results]
     labels = {str(result["label"]): str(result["method"]) for result in named}
     found = {name: registry.describe(name).citation for name in dict.fromkeys(labels.values())}
-    content = compare_runs(
+    return compare_runs(
         named,
         baseline=next((label for label, method in labels.items() if method == "stratified"), None),
         corpus_index=corpus.index if corpus else None,
         config=dict(config),
         citations={name: str(cited) for name, cited in found.items() if cited.arxiv},
         failures=failures,
+        stopping=Stopping(**config["stopping"]) if config.get("stopping") else None,
+        order=config.get("seeds", ()),
     )
-    replace_file(out / "results.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
-    write_csv(content, out / "results.csv")
-    write_page(content, out / "report.html")
-    return content
 
 
 def _as_chosen(result: Mapping[str, Any], choices: Mapping[str, MethodChoice], out: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from aioli.methods.registry import extra_runs
 from aioli.sweep.spec import RunSpec
 from aioli.training.settings import TrainSettings
 
-__all__ = ["Adopted", "RunPlan", "plan_runs"]
+__all__ = ["Adopted", "Planner", "RunPlan", "plan_runs"]
 
 
 class Adopted(NamedTuple):
@@ -58,6 +58,7 @@ def plan_runs(
     adopted: Mapping[tuple[str, int], Adopted] | None = None,
     *,
     validation: bool = False,
+    target_tokens: int | None = None,
 ) -> RunPlan:
     """Every method of a config with every seed, and what each needs first, made anew for each seed.
 
@@ -67,8 +68,9 @@ def plan_runs(
         fingerprint: of the tokenised corpus.
         adopted: finished runs to read as references, by label and seed of their reader.
         validation: whether the compared runs record their validation losses.
+        target_tokens: length of the run that every run stands for (`RunSpec`).
     """
-    planner = _Planner(config, fingerprint, adopted or {})
+    planner = Planner(config, fingerprint, adopted or {}, target_tokens)
     compared = [
         replace(planner.compared(choice, seed), validation=validation)
         for seed in config.seeds
@@ -82,11 +84,18 @@ def plan_runs(
     )
 
 
-class _Planner:
+class Planner:
     """Collects the extra runs, each once, while the compared ones are expanded."""
 
-    def __init__(self, config: Config, fingerprint: str, adopted: Mapping[tuple[str, int], Adopted]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        fingerprint: str,
+        adopted: Mapping[tuple[str, int], Adopted],
+        target_tokens: int | None,
+    ) -> None:
         self.config, self.fingerprint, self.adopted = config, fingerprint, adopted
+        self.target_tokens = target_tokens
         self.problem = config.problem((sys.maxsize,) * len(config.data.groups))
         self.extra: dict[str, RunSpec] = {}
 
@@ -147,4 +156,5 @@ class _Planner:
             target_weights=config.target_weights,
             constraints=config.constraints_set,
             reference_losses=config.reference_losses,
+            target_tokens=self.target_tokens,
         )

@@ -20,6 +20,8 @@ from aioli.jobs.regroup import regroup
 from aioli.jobs.runs import carry_out
 from aioli.jobs.similar import describe
 from aioli.jobs.watch import Watch
+from aioli.sweep import local
+from aioli.sweep.runner import ATTEMPTS, Runner
 from aioli.sweep.store import Store
 
 __all__ = ["compare", "demo", "report", "similar", "tokenize", "train"]
@@ -117,7 +119,7 @@ def train(
         raise InputError(f"seed must be a whole number >= 0, got {seed}")
     where = Path(out) if out is not None else train_out(config, checked.title, choice.label, seed)
     with Store(where, resume=resume, ignore=(TOKENS,)) as store:
-        single = replace(checked, methods=(choice,), seeds=(seed,))
+        single = replace(checked, methods=(choice,), seeds=(seed,), stopping=None)
         regroup(single, store, parents or {}, watch)
         return carry_out(single, store, workers, watch)
 
@@ -129,6 +131,8 @@ def compare(
     workers: int | None = None,
     resume: bool = False,
     overrides: Iterable[str] = (),
+    attempts: int = ATTEMPTS,
+    runner: Runner = local.run,
     watch: Watch = QUIET,
 ) -> dict[str, Any]:
     """Train every method with every seed, compare them, and return the content of `results.json`.
@@ -139,6 +143,8 @@ def compare(
         workers: runs at a time; None: as many as there are cores for.
         resume: continue what is there; without it a used directory is refused.
         overrides: `key=value` texts, as for `--set`.
+        attempts: how often a run is started at most. runner: `aioli.sweep.local.run`, or that of a cluster
+            (`aioli.sweep.ray.run`, with its address filled in by `functools.partial`).
 
     Raises:
         InputError: a wrong config, unusable data, an output directory that is used or busy, or runs
@@ -146,7 +152,7 @@ def compare(
     """
     checked = _checked(config, overrides)
     with Store(_out(config, checked, out), resume=resume, ignore=(TOKENS,)) as store:
-        return carry_out(checked, store, workers, watch)
+        return carry_out(checked, store, workers, watch, attempts=attempts, runner=runner)
 
 
 def demo(

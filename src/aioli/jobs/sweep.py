@@ -3,68 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from aioli.config import Config, MethodChoice, read_plain
-from aioli.config.yaml_text import dump_yaml
+from aioli.config import Config, MethodChoice
 from aioli.errors import InputError
-from aioli.files import replace_file
+from aioli.jobs.design_files import Design
+from aioli.jobs.extend import found_plan
 from aioli.jobs.names import TOKENS
 from aioli.jobs.output import Plan
 from aioli.jobs.runs import carry_out
+from aioli.jobs.sweep_results import read_sweep, write_sweep
 from aioli.jobs.watch import Watch
-from aioli.methods.recipes import one_hot, skill_graph
+from aioli.methods.recipes import skill_graph
 from aioli.protocol import Constraints
-from aioli.simplex import as_proportions
+from aioli.sweep import local
+from aioli.sweep.runner import ATTEMPTS, Runner
 from aioli.sweep.store import Store
 
-__all__ = ["graph", "one_hot_design", "read_design", "run_design", "write_design"]
+__all__ = ["graph", "read_sweep", "run_design"]
 
 QUIET = Watch()
-Design = Sequence[Mapping[str, float]]
-
-
-def one_hot_design(groups: Iterable[str]) -> list[dict[str, float]]:
-    """One run on each group alone."""
-    names = list(groups)
-    return [one_hot(group, names)["proportions"] for group in names]
-
-
-def write_design(design: Design, path: Path) -> None:
-    """Write a design as YAML: `runs`, a list of mixtures by group."""
-    replace_file(path, design_text(design))
-
-
-def design_text(design: Design) -> str:
-    return dump_yaml({"runs": [dict(mixture) for mixture in design]})
-
-
-def read_design(path: Path, groups: Sequence[str]) -> list[dict[str, float]]:
-    """The mixtures of a design file, checked.
-
-    Raises:
-        InputError: a file that cannot be read or has another shape, a mixture that does not fit the groups,
-            or the same mixture twice.
-    """
-    content = read_plain(path, "the design")
-    runs = content.get("runs") if isinstance(content, Mapping) else content
-    if not isinstance(runs, list) or not runs:
-        raise InputError(f"{path}: expected `runs`, a list of mixtures (proportions by group), got {runs!r}")
-    design: list[dict[str, float]] = []
-    for number, mixture in enumerate(runs, start=1):
-        try:
-            found = dict(zip(groups, as_proportions(mixture, groups).tolist(), strict=True))
-        except InputError as error:
-            raise InputError(f"{path}, run {number}: {error}") from None
-        if found in design:
-            raise InputError(f"{path}: runs {design.index(found) + 1} and {number} have the same mixture")
-        design.append(found)
-    return design
 
 
 def run_design(
@@ -72,30 +35,73 @@ def run_design(
     design: Design,
     *,
     out: Path,
-    seed: int | None = None,
+    seeds: Sequence[int] = (),
     workers: int | None = None,
     resume: bool = False,
+    target_tokens: int | None = None,
+    attempts: int = ATTEMPTS,
+    runner: Runner = local.run,
     watch: Watch = QUIET,
 ) -> dict[str, Any]:
-    """Train a run on every mixture of a design, and return the content of `results.json`.
+    """Train a run on every mixture of a design with every seed, and return the content of `sweep.json`.
 
-    The runs record their validation losses before the first and after the last step.
+    The runs record their validation losses before the first and after the last step; `sweep.csv` is the
+    table that laws are fitted to (`read_sweep`).
 
     Args:
-        config: its methods and constraints are left out: the mixtures are those of the design.
-        seed: None: the config's first.
+        config: its methods, stopping and constraints are left out: the mixtures are those of the design.
+        seeds: none: the config's first.
+        attempts: how often a run is started at most. runner: where the runs are carried out.
+        target_tokens: length of the run that these are small versions of. Each then sees only as much of
+            every group as repeats its data as often as that run will (`aioli.data.repetition`).
 
     Raises:
-        InputError: unusable data, an output directory that is used or busy, or runs that failed.
+        InputError: unusable data, an output directory that is used or busy, runs that failed, a
+            target that does not fit, or another one than that of the runs to continue.
     """
     methods = tuple(
         MethodChoice("static", {"proportions": dict(mixture)}, _label(mixture, number))
         for number, mixture in enumerate(design, start=1)
     )
-    seeds = (config.seeds[0] if seed is None else seed,)
+    _check_seeds(seeds)
     with Store(out, resume=resume, ignore=(TOKENS,)) as store:
-        planned = replace(config, methods=methods, seeds=seeds, constraints=Constraints())
-        return carry_out(planned, store, workers, watch, validation=True)
+        planned = replace(
+            config,
+            methods=methods,
+            seeds=tuple(seeds) or config.seeds[:1],
+            stopping=None,
+            constraints=Constraints(),
+        )
+        _check_target(store, target_tokens)
+        return carry_out(
+            planned,
+            store,
+            workers,
+            watch,
+            validation=True,
+            target_tokens=target_tokens,
+            attempts=attempts,
+            runner=runner,
+            write=write_sweep,
+        )
+
+
+def _check_seeds(seeds: Sequence[int]) -> None:
+    for seed in seeds:
+        if seed < 0 or list(seeds).count(seed) > 1:
+            raise InputError(f"seeds must be whole numbers >= 0, each once, got {list(seeds)}")
+
+
+def _check_target(store: Store, target_tokens: int | None) -> None:
+    """Refuse to continue runs that stand for another run: their results would be replaced."""
+    plan = found_plan(store.out)
+    for spec in plan.specs() if plan else []:
+        if spec.target_tokens != target_tokens:
+            was, now = spec.target_tokens or "not given", target_tokens or "not given"
+            raise InputError(
+                f"{store.out} holds runs whose target tokens were {was}, now {now}: give the same, or name "
+                "another directory with --out"
+            )
 
 
 def _label(mixture: Mapping[str, float], number: int) -> str:
@@ -123,7 +129,7 @@ def graph(out: Path) -> dict[str, Any]:
         if alone is not None:
             found.setdefault(result["seed"], {})[alone] = result
     if not found:
-        raise InputError(f"no run in {out} was trained on one group alone: make a design with --one-hot")
+        raise InputError(f"no run in {out} was trained on one group alone: make a design with --kind one-hot")
     for seed, runs in found.items():
         missing = [group for group in groups if group not in runs]
         if missing:

@@ -94,8 +94,8 @@ class Lmo:
     def init(self, problem: Problem) -> LmoState:
         prior = self._prior(problem)
         self._check_objective(problem)
-        self.estimator.check(problem, self._round_steps(problem))
-        estimator, round_steps = self._estimator(problem), self._round_steps(problem)
+        self.estimator.check(problem, self.round_length(problem))
+        estimator, round_steps = self._estimator(problem), self.round_length(problem)
         if self._opening(problem) + round_steps > problem.total_steps:
             raise InputError(
                 f"the run has {problem.total_steps} steps, of which {self._opening(problem)} open it "
@@ -125,7 +125,7 @@ class Lmo:
             assert asked is not None
             return asked
         if state.stage == "train":
-            left = min(left, state.round_start + self._round_steps(problem) - state.step)
+            left = min(left, state.round_start + self.round_length(problem) - state.step)
         return Request(state.proportions, left)
 
     def update(self, problem: Problem, state: LmoState, seen: Observation) -> LmoState:
@@ -167,12 +167,12 @@ class Lmo:
             estimator = self._estimator(problem)
             if estimator.request(problem, state.estimator, state.proportions) is None:
                 state = self._solve(problem, state)
-        if state.stage == "train" and state.step >= state.round_start + self._round_steps(problem):
+        if state.stage == "train" and state.step >= state.round_start + self.round_length(problem):
             return self._begin_round(problem, state, state.round + 1)
         return state
 
     def _begin_round(self, problem: Problem, state: LmoState, number: int) -> LmoState:
-        enough = problem.total_steps - state.step >= self._round_steps(problem)
+        enough = problem.total_steps - state.step >= self.round_length(problem)
         if not enough or (self.rounds is not None and number >= self.rounds):
             return state._replace(stage="final")
         estimate = self._estimator(problem).begin(problem, number, state.estimator)
@@ -214,11 +214,12 @@ class Lmo:
     def _opening(self, problem: Problem) -> int:
         return max(self.prior_steps, problem.warmup_steps if self.estimator.waits else 0)
 
-    def _round_steps(self, problem: Problem) -> int:
+    def round_length(self, problem: Problem) -> int:
+        """Steps of a round in this run."""
         if self.round_steps is not None:
             return self.round_steps
         automatic = (problem.total_steps - self._opening(problem)) // ROUNDS
         return max(automatic, self.estimator.least_round(problem))
 
     def _estimator(self, problem: Problem) -> Estimator[Any]:
-        return self.estimator.resolve(problem, self._round_steps(problem))
+        return self.estimator.resolve(problem, self.round_length(problem))

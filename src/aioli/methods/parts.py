@@ -13,6 +13,7 @@ from typing import Any, Literal
 from aioli.errors import InputError, nearest
 from aioli.estimators import (
     Alignment,
+    Blocks,
     Directional,
     DogeScore,
     ExcessOverReference,
@@ -39,6 +40,7 @@ PARTS: dict[Kind, dict[str, Callable[..., Any]]] = {
         "alignment": Alignment,
         "doge_score": DogeScore,
         "directional": Directional,
+        "blocks": Blocks,
     },
     "solver": {
         "exponentiated_gradient": ExponentiatedGradient,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib.metadata import EntryPoint
@@ -28,6 +28,7 @@ __all__ = [
     "example",
     "extra_runs",
     "names",
+    "parameters_of",
     "recipe_of",
     "stand_in",
 ]
@@ -190,24 +191,24 @@ def _mixture(given: dict[str, Any], problem: Problem) -> list[float]:
 def describe(name: str) -> MethodInfo:
     """The row of one method in the table of methods."""
     entry = _entry(name)
-    parameters = tuple(
-        (
-            key,
-            kind_of(p),
-            None if p.default is p.empty else repr(p.default),
-        )
-        for key, p in inspect.signature(entry.build).parameters.items()
-    )
     problem = Problem(("a", "b"), (1, 1), 1, 1)
     signals = tuple(sorted(str(signal) for signal in example(name, problem).needs))
     return MethodInfo(
         name,
         entry.summary,
-        parameters,
+        parameters_of(entry.build),
         entry.citation,
         entry.law,
         entry.estimator,
         entry.solver,
         signals,
         entry.extra_runs,
+    )
+
+
+def parameters_of(build: Callable[..., Any]) -> tuple[tuple[str, str, str | None], ...]:
+    """(name, type, default) of a constructor's parameters, default None when required."""
+    return tuple(
+        (key, kind_of(p), None if p.default is p.empty else repr(p.default))
+        for key, p in inspect.signature(build).parameters.items()
     )

@@ -21,7 +21,13 @@ from aioli.analysis.reading import verdict
 
 __all__ = ["Cell", "Table", "cost_table", "epochs_table", "ledger_table", "summary_table", "target_table"]
 
-WORDS = {"lower": "better", "higher": "worse", "undecided": "undecided", "unknown": "no interval"}
+WORDS = {
+    "lower": "better",
+    "higher": "worse",
+    "equal": "equal within margin",
+    "undecided": "undecided",
+    "unknown": "no interval",
+}
 Results = Mapping[str, Any]
 
 
@@ -53,14 +59,14 @@ def summary_table(results: Results) -> Table:
         level = test["perplexity"]["mean"]
         row = [_name(method), _spread(test["perplexity"], "fixed", level)]
         if compared and kind == "baseline":
-            row += [Cell("baseline", value=0.0, mark="quiet"), *[Cell("")] * 4]
+            row += [Cell("baseline", value=0.0, mark="quiet"), _own_spread(method), *[Cell("")] * 3]
         elif compared:
             row += [
                 _spread(method["difference"]["perplexity"], "signed", level),
                 _spread(method["relative"], "percent"),
                 _detectable(method.get("noise")),
                 Cell(f"{method['wins']} of {method['of']}", value=method["wins"]),
-                Cell(WORDS[kind], value=WORDS[kind], mark=kind),
+                Cell(WORDS[kind], _decided(method), WORDS[kind], mark=kind),
             ]
         bits = test["bits_per_byte"]["mean"]
         row.append(Cell(MISSING if bits is None else f"{bits:.4f}", value=bits))
@@ -70,12 +76,29 @@ def summary_table(results: Results) -> Table:
         rows.append(tuple(row))
     columns += ["Bits per byte", *(["Time"] if compared else [])]
     caption = "Mean over targets, then over seeds; below each mean its 95% interval."
+    stopped = bool(results.get("stopping"))
+    if stopped:
+        caption += " Differences have anytime-valid intervals, since seeds were added until decided."
     if any(method.get("noise") for method in results["methods"]):
         caption += (
             " Detectable: the smallest true change that these seeds show four times out of five; below it "
-            "how many would show the measured one."
+            f"how many {'decide if it goes on so' if stopped else 'would show the measured one'}."
         )
     return Table(caption, tuple(columns), tuple(rows))
+
+
+def _own_spread(method: Mapping[str, Any]) -> Cell:
+    """How much the baseline itself differs from seed to seed."""
+    spread = method.get("spread")
+    return (
+        Cell("") if spread is None else Cell(f"±{percent(spread).lstrip('+')}", "its own seeds", 0.0, "quiet")
+    )
+
+
+def _decided(method: Mapping[str, Any]) -> str:
+    """After how many seeds, where they were added until decided."""
+    stand = method.get("decided")
+    return f"after {stand['pairs']} seeds" if stand else ""
 
 
 def _detectable(noise: Mapping[str, Any] | None) -> Cell:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping
-from importlib.resources import files
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import yaml
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 
 from aioli.analysis.numbers import count, quantity
 from aioli.analysis.tidy import csv_text
 from aioli.files import replace_file
 from aioli.report.costs import cost_section
+from aioli.report.filling import embedded, fill, typeset
 from aioli.report.html_tables import (
     cost_table,
     epochs_table,
@@ -25,64 +22,89 @@ from aioli.report.html_tables import (
     summary_table,
     target_table,
 )
+from aioli.report.law import law_part
+from aioli.report.live import Live
 from aioli.report.matrices import matrix_sections
 from aioli.report.section import Section
 from aioli.report.targets import target_section
 from aioli.report.trajectories import loss_section, mixture_section
+from aioli.report.trust import trust_section
 
-__all__ = ["render_page", "write_page"]
+__all__ = ["fill_page", "page_parts", "render_page", "write_page"]
 
 Results = Mapping[str, Any]
+Diagnosis = Mapping[str, Any]
 
 
-def write_page(results: Results, path: Path) -> None:
+def write_page(results: Results, path: Path, diagnoses: Sequence[Diagnosis] = ()) -> None:
     """Write the page for `results` (the content of results.json), replacing `path` in one step.
+
+    Args:
+        diagnoses: contents of diagnosis.json of runs in it.
 
     Raises:
         OSError: the page could not be written; what `path` held before is untouched.
     """
-    replace_file(path, render_page(results))
+    replace_file(path, render_page(results, diagnoses))
 
 
-def render_page(results: Results) -> str:
+def render_page(results: Results, diagnoses: Sequence[Diagnosis] = ()) -> str:
     """The page as text: the same results give the same bytes."""
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.from_string(
-        files("aioli.report").joinpath("template.html").read_text(encoding="utf-8")
-    )
+    return fill_page(page_parts(results, diagnoses))
+
+
+def page_parts(results: Results, diagnoses: Sequence[Diagnosis] = ()) -> dict[str, Any]:
+    """What the template is filled with; drawing it is what takes the time."""
     config = results.get("config")
-    return template.render(
-        title=results["title"],
-        facts=_facts(results),
-        baseline=results["baseline"],
-        illustration=results["illustration"],
-        reading=_typeset(results["reading"]),
-        summary=summary_table(results),
-        targets=target_section(results),
-        by_target=target_table(results),
-        sections=_sections(results),
-        costs=cost_section(results),
-        cost_table=cost_table(results),
-        ledger=ledger_table(results),
-        epochs=epochs_table(results),
-        config=yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True) if config else "",
-        assumptions=results.get("assumptions") or {},
-        citations=_citations(results),
-        warnings=_warnings(results),
-        machines=[
+    return {
+        "title": results["title"],
+        "facts": _facts(results),
+        "baseline": results["baseline"],
+        "stopping": results.get("stopping"),
+        "illustration": results["illustration"],
+        "reading": typeset(results["reading"]),
+        "summary": summary_table(results),
+        "targets": target_section(results),
+        "by_target": target_table(results),
+        "sections": _sections(results),
+        "costs": cost_section(results),
+        "cost_table": cost_table(results),
+        "ledger": ledger_table(results),
+        "epochs": epochs_table(results),
+        "config": yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True) if config else "",
+        "assumptions": results.get("assumptions") or {},
+        "citations": _citations(results),
+        "warnings": _warnings(results),
+        "machines": [
             ", ".join(f"{key} {value}" for key, value in m.items()) for m in results.get("machines", [])
         ],
-        csv="data:text/csv;charset=utf-8," + quote(csv_text(results)),
-        data=_embedded(results),
-        svg=Markup,
-        minus=_typeset,
-    )
+        "csv": "data:text/csv;charset=utf-8," + quote(csv_text(results)),
+        "data": embedded(results),
+        "laws": [law_part(diagnosis, number) for number, diagnosis in enumerate(diagnoses)],
+        "run_names": list(_run_names(results).items()),
+        "run_pair": _run_pair(results),
+    }
+
+
+def fill_page(parts: Mapping[str, Any] | None, live: Live | None = None) -> str:
+    """The page as text.
+
+    Args:
+        parts: of `page_parts`; None while nothing has finished, which only a live page shows.
+        live: runs that go on; the page then asks its server for changes by itself.
+    """
+    given = {"title": live.title, "reading": live.reading} if live else {}
+    values = given | dict(parts or {"laws": ()}) | {"finished": parts is not None}
+    return fill("comparison.html", values, live=live)
 
 
 def _sections(results: Results) -> list[Section]:
-    drawn = [mixture_section(results), loss_section(results), *matrix_sections(results)]
+    drawn = [
+        mixture_section(results),
+        loss_section(results),
+        *matrix_sections(results),
+        trust_section(results),
+    ]
     return [section for section in drawn if section is not None]
 
 
@@ -90,16 +112,28 @@ def _plain(value: Any) -> Any:
     return json.loads(json.dumps(value, default=str))
 
 
-def _embedded(results: Results) -> Markup:
-    """The results as JSON that cannot end the script element it stands in."""
-    text = json.dumps(results, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
-    return Markup(text.replace("<", "\\u003c"))
+def _run_names(results: Results) -> dict[str, str]:
+    """Every finished run by its id, as method and seed."""
+    names = {}
+    for method in results["methods"]:
+        for run in method["runs"]:
+            names[run] = f"{method['label']}, seed {results['runs'][run]['seed']}"
+    return names | {
+        run: f"{content['label']}, seed {content['seed']}"
+        for run, content in results["runs"].items()
+        if run not in names
+    }
 
 
-def _typeset(text: str) -> str:
-    """Hyphens before digits become minus signs, an x after a ratio a multiplication sign."""
-    signs = re.sub(r"(?<![\w)])-(?=\d)", "\N{MINUS SIGN}", text)
-    return re.sub(r"(?<=\d\.\d\d)x\b", "\N{MULTIPLICATION SIGN}", signs)
+def _run_pair(results: Results) -> tuple[str, str]:
+    """The runs shown first: the baseline's (or the first method's) and another method's, of one seed."""
+    methods = [method for method in results["methods"] if method["runs"]]
+    if not methods:
+        first = next(iter(results["runs"]))
+        return first, first
+    ours = next((m for m in methods if m["label"] == results["baseline"]), methods[0])
+    other = next((method for method in methods if method is not ours), ours)
+    return ours["runs"][0], other["runs"][-1 if other is ours else 0]
 
 
 def _facts(results: Results) -> list[str]:

@@ -24,7 +24,7 @@ from matplotlib.ticker import MaxNLocator
 
 from aioli.protocol import Array
 
-__all__ = ["Line", "Style", "dot_chart", "heat_map", "line_chart", "stacked_bars", "style"]
+__all__ = ["Line", "Style", "dot_chart", "heat_map", "line_chart", "scatter", "stacked_bars", "style"]
 
 WIDTH, HEIGHT = 340, 220
 ROW = 21
@@ -151,6 +151,23 @@ def dot_chart(
         return _markup(figure, label)
 
 
+def scatter(
+    x: Array, y: Array, label: str, *, x_label: str, y_label: str, limits: tuple[float, float]
+) -> str:
+    """Dots (x, y) [k] on two equal axes, and the line where both are the same."""
+    with mpl.rc_context(SETTINGS):
+        figure, axes = _canvas(HEIGHT * 1.2, left=46, bottom=36, top=20)
+        axes.grid()
+        axes.plot(limits, limits, color=MUTED, linewidth=1)
+        axes.plot(x, y, "o", color=COLOURS[0], markersize=3, markeredgewidth=0, alpha=0.6)
+        axes.set_xlim(*limits)
+        axes.set_ylim(*limits)
+        _axis_labels(axes, x_label, y_label)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        return _markup(figure, label)
+
+
 def stacked_bars(
     names: Sequence[str], parts: Array, totals: Sequence[str], label: str, *, x_label: str
 ) -> str:
@@ -174,24 +191,34 @@ def stacked_bars(
 
 
 def heat_map(
-    values: Array, rows: Sequence[str], columns: Sequence[str], label: str, *, limit: float, scale: float
+    values: Array,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    label: str,
+    *,
+    limit: float,
+    scale: float,
+    errors: Array | None = None,
 ) -> str:
     """Cells [rows, columns] from -limit to limit: positive in the first colour, negative in the second.
 
-    Where cells are wide enough, each shows its value divided by `scale`.
+    Where cells are wide enough, each shows its value divided by `scale`, and below it its standard error.
     """
     n, m = values.shape
     steep = m > 8
     bottom = _margin(columns, per_letter=5.2 if steep else 4.2, least=30)
     left = max(_margin(rows), _margin(columns[:1], per_letter=3.2 if steep else 4.2))
     with mpl.rc_context(SETTINGS):
-        figure, axes = _canvas(min(30, max(20, 260 / n)) * n + bottom + 24, left=left, bottom=bottom, top=4)
+        row_height = min(30, max(20, 260 / n)) if errors is None or m > 8 else 36
+        figure, axes = _canvas(row_height * n + bottom + 24, left=left, bottom=bottom, top=4)
         for row in range(n):
             for column in range(m):
                 _cell(axes, row, column, values[row, column], limit)
                 if m <= 8 and np.isfinite(values[row, column]):
                     text = _short(values[row, column] / scale)
-                    axes.text(column, row, text, ha="center", va="center", fontsize=8.5)
+                    if errors is not None:
+                        text += f"\n±{_short(errors[row, column] / scale)}"
+                    axes.text(column, row, text, ha="center", va="center", fontsize=8.5, linespacing=1)
         axes.set_xlim(-0.5, m - 0.5)
         _rows(axes, rows)
         axes.set_xticks(

@@ -9,7 +9,7 @@ import numpy as np
 from aioli.protocol import Array
 from aioli.report.plots import Style, style
 
-__all__ = ["NEUTRAL", "Figure", "Key", "Section", "limits"]
+__all__ = ["NEUTRAL", "Choice", "Figure", "Key", "Panels", "Section", "limits"]
 
 NEUTRAL = style(6)
 
@@ -39,6 +39,25 @@ class Section(NamedTuple):
     figures: tuple[Figure, ...]
     legend: tuple[Key, ...] = ()
     scale: tuple[str, str] | None = None
+
+
+class Choice(NamedTuple):
+    """One of several panels: its name, how to read it, and its figures."""
+
+    title: str
+    help: str
+    figures: tuple[Figure, ...]
+    chosen: bool
+    legend: tuple[Key, ...] = ()
+    scale: tuple[str, str] | None = None
+
+
+class Panels(NamedTuple):
+    """Panels of which one is shown at a time; all of them where no script runs."""
+
+    id: str
+    label: str
+    choices: tuple[Choice, ...]
 
 
 def limits(values: Array, include: float | None = None) -> tuple[float, float]:

@@ -19,6 +19,14 @@ WIDE = 124
 LONGEST_NAME = 20
 STYLES = {"lower": "green", "higher": "red"}
 
+WORDS = {
+    "lower": "better",
+    "higher": "worse",
+    "equal": "equal",
+    "undecided": "undecided",
+    "unknown": "undecided",
+}
+
 Summary = Mapping[str, Any]
 Column = tuple[str, Callable[[Summary], Text]]
 
@@ -44,9 +52,9 @@ def print_table(results: Mapping[str, Any], console: Console) -> None:
     if any(method["test"]["perplexity"]["low"] is not None for method in results["methods"]):
         note = "Below each mean: its 95% interval over seeds."
         if any(method.get("noise") for method in results["methods"]):
-            note += (
-                " Detectable: the smallest change that these seeds show; below it the seeds to show this one."
-            )
+            note += " Below each change: the smallest that these seeds show."
+        if results.get("stopping"):
+            note += " Seeds were added until decided: intervals of differences are anytime-valid."
         console.print(Text(note, style="dim"), soft_wrap=False)
     console.print(Text(results["reading"]))
 
@@ -98,7 +106,11 @@ def _change(method: Summary) -> Text:
 
 
 def _wins(method: Summary) -> Text:
-    return Text("" if method["of"] is None else f"{method['wins']} of {method['of']}")
+    """Seeds with lower perplexity; below them what was decided, where seeds were added until then."""
+    if method["of"] is None:
+        return Text("")
+    stopped = method.get("decided") is not None
+    return _with_bounds(f"{method['wins']} of {method['of']}", WORDS[verdict(method)] if stopped else "")
 
 
 def _bits(method: Summary) -> Text:

@@ -9,10 +9,15 @@ from typing import Any
 
 from aioli.training.settings import EvaluationSettings, ModelSettings, TrainSettings
 
-__all__ = ["RECIPE", "RunSpec"]
+__all__ = ["RECIPE", "TRUNK", "RunSpec"]
 
 RECIPE = 1
 """Raised whenever the same spec would train to other numbers: a change of the model, loop or sampler."""
+
+LATER = ("constraints", "reference_losses", "inputs", "history", "target_tokens", "stop", "branch")
+"""Fields that the first specs did not have: where they are not set, the hash leaves them out."""
+TRUNK = "trunk"
+"""The role in `RunSpec.inputs` of the run that a branch goes on from."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,12 @@ class RunSpec:
             "parents": new group -> old ones, "removed_tokens", "parameters": those until then}.
         validation: whether the result holds the validation losses before the first and after the last step.
             They are read beside the run and change none of its numbers, so the id does not say.
+        target_tokens: length of the run that this one stands for: it sees only as much of each group as
+            repeats its data equally often (`aioli.data.repetition`). None: all of it.
+        stop: step after which the run ends, where that is not its last: a trunk for branches.
+        branch: {"step": where its trunk ended, "steps": its own, "measure": after how many of these it reads
+            validation losses, "shuffle": 1 or more for another order of the data from there on}; the trunk is
+            the input of that role. Empty: the run starts from step 0.
     """
 
     method: str
@@ -47,6 +58,9 @@ class RunSpec:
     inputs: dict[str, str] = field(default_factory=dict)
     history: tuple[dict[str, Any], ...] = ()
     validation: bool = False
+    target_tokens: int | None = None
+    stop: int | None = None
+    branch: dict[str, Any] = field(default_factory=dict)
     label: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -58,7 +72,7 @@ class RunSpec:
         content: dict[str, Any] = self.to_json() | {"recipe": RECIPE}
         del content["label"], content["validation"]
         del content["train"]["checkpoint_every"]
-        for later in ("constraints", "reference_losses", "inputs", "history"):  # absent from the first specs
+        for later in LATER:
             if not content[later]:
                 del content[later]
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))

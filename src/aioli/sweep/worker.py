@@ -1,12 +1,14 @@
 """One training run in a process of its own: `python -m aioli.sweep.worker RUN CORPUS PARENT`.
 
 Standard output carries JSON lines: {"progress": {...}} while training, {"error": text, "kind": ...} at the
-end of a run that failed for a reason the user can mend. Exit codes: 0 finished, 2 such an error, 130
-stopped on request after a checkpoint. The process ends by itself when its parent is gone.
+end of a run that failed for a reason the user can mend ("input", "memory"), or that may be gone the next time
+("transient": disk or network). Exit codes: 0 finished, 2 such an error, 130 stopped on request after a
+checkpoint. The process ends by itself when its parent is gone.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -20,9 +22,18 @@ from aioli.errors import InputError
 from aioli.sweep.memory import out_of_memory
 from aioli.sweep.store import read_spec
 
-__all__ = ["main"]
+__all__ = ["explain", "main"]
 
 WATCH_SECONDS = 0.2
+TRANSIENT = {
+    getattr(errno, name)
+    for name in (
+        *("EAGAIN", "EBUSY", "EINTR", "EIO", "ESTALE", "ETIMEDOUT", "EREMOTEIO", "ENOLINK", "ENETDOWN"),
+        *("ENETUNREACH", "ENETRESET", "ECONNABORTED", "ECONNRESET", "EHOSTDOWN", "EHOSTUNREACH"),
+    )
+    if hasattr(errno, name)
+}
+"""What a disk or a network file system that is briefly away answers."""
 
 
 class _Channel:
@@ -54,10 +65,13 @@ def _stop_on_signal(stopping: threading.Event) -> None:
         signal.signal(number, lambda *_: stopping.set())
 
 
-def _explain(error: BaseException) -> tuple[str, str] | None:
-    """(kind, message) of an error that the user can mend, else None."""
+def explain(error: BaseException) -> tuple[str, str] | None:
+    """(kind, message) of an error that the user can mend or that may pass, else None."""
     if isinstance(error, InputError):
         return "input", str(error).replace(" (resume=True)", "")  # of Python, not of the command line
+    if isinstance(error, OSError) and error.errno in TRANSIENT:
+        where = f" ({error.filename})" if error.filename else ""
+        return "transient", f"the disk or network failed: {error.strerror}{where}"
     told = out_of_memory(error)
     return ("memory", told) if told else None
 
@@ -84,7 +98,7 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        explained = _explain(error)
+        explained = explain(error)
         if explained is None:
             raise
         channel.send({"error": explained[1], "kind": explained[0]})

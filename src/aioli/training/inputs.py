@@ -10,7 +10,7 @@ from aioli.errors import InputError
 from aioli.methods.recipes import derive
 from aioli.methods.registry import recipe_of
 from aioli.protocol import Problem
-from aioli.sweep.spec import RunSpec
+from aioli.sweep.spec import TRUNK, RunSpec
 
 __all__ = ["derived_parameters"]
 
@@ -24,7 +24,9 @@ def derived_parameters(spec: RunSpec, directory: Path, problem: Problem) -> dict
     Raises:
         InputError: an input that is not finished or is damaged, or results that do not fit the problem.
     """
-    results = {role: _result(directory.parent / run, role, run) for role, run in spec.inputs.items()}
+    results = {
+        role: _result(directory.parent / run, role, run) for role, run in spec.inputs.items() if role != TRUNK
+    }
     return derive(recipe_of(spec.method), problem, spec.parameters, results)
 
 

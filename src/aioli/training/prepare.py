@@ -9,14 +9,16 @@ from typing import Any
 import torch
 
 from aioli.constraints import Limits
+from aioli.data.repetition import matched_rows
 from aioli.data.shards import Corpus, check_sequences
 from aioli.errors import InputError, nearest
 from aioli.protocol import Constraints, Problem
 from aioli.sweep.spec import RunSpec
 from aioli.sweep.store import read_spec
+from aioli.training.branching import check_branch
 from aioli.training.result import machine
 
-__all__ = ["check_device", "check_directory", "make_problem"]
+__all__ = ["check_device", "check_directory", "make_problem", "rows_of"]
 
 
 def check_directory(
@@ -76,12 +78,28 @@ def check_device(before: str, device: torch.device, path: Path) -> None:
         )
 
 
-def make_problem(spec: RunSpec, corpus: Corpus) -> Problem:
-    """The run as its method sees it; a group's tokens are those of its whole training sequences.
+def rows_of(spec: RunSpec, corpus: Corpus) -> list[int]:
+    """[m] training sequences of each group that the run may see.
 
     Raises:
-        InputError: another corpus than the spec's, data too small for the context, target weights or
-            reference losses that do not name exactly the targets, or constraints that cannot be met.
+        InputError: a run that is too short for the one it stands for.
+    """
+    rows = [len(corpus.sequences(name, "train", spec.model.context + 1)) for name in corpus.groups]
+    if spec.target_tokens is None:
+        return rows
+    run_tokens = spec.train.steps * spec.train.batch * spec.model.context
+    return matched_rows(corpus.groups, rows, run_tokens, spec.target_tokens)
+
+
+def make_problem(spec: RunSpec, corpus: Corpus) -> Problem:
+    """The run as its method sees it; a group's tokens are those of the training sequences it may see.
+
+    A branch is a run of its own steps; what its trunk has drawn does not count, and no method waits in it for
+    the end of warm-up.
+
+    Raises:
+        InputError: another corpus than the spec's, data too small for the context or the target run, target
+            weights or reference losses that do not name the targets, or constraints that cannot be met.
     """
     context = spec.model.context
     if spec.data != corpus.fingerprint:
@@ -90,14 +108,15 @@ def make_problem(spec: RunSpec, corpus: Corpus) -> Problem:
             f"{corpus.fingerprint}: was it tokenised again?"
         )
     check_sequences(corpus, context)
-    rows = [len(corpus.sequences(name, "train", context + 1)) for name in corpus.groups]
+    if spec.branch:
+        check_branch(spec.branch, spec.train.steps)
     problem = Problem(
         groups=corpus.groups,
         targets=corpus.targets,
-        group_tokens=tuple(count * context for count in rows),
-        total_steps=spec.train.steps,
+        group_tokens=tuple(count * context for count in rows_of(spec, corpus)),
+        total_steps=spec.branch.get("steps", spec.train.steps),
         step_tokens=spec.train.batch * context,
-        warmup_steps=spec.train.warmup,
+        warmup_steps=0 if spec.branch else spec.train.warmup,
         objective=spec.objective,
         target_weights=_by_target("target_weights", spec.target_weights, corpus),
         reference_losses=_by_target("reference_losses", spec.reference_losses, corpus),

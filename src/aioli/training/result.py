@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,13 +19,27 @@ from aioli.mixer import replay
 from aioli.protocol import Array, Method, answer
 from aioli.sweep.spec import RunSpec
 from aioli.training.records import rounded
+from aioli.trust import trust_along
 
-__all__ = ["CURVE_POINTS", "machine", "read_test", "read_validation", "told", "within"]
+__all__ = [
+    "CURVE_POINTS",
+    "machine",
+    "read_test",
+    "read_trust",
+    "read_validation",
+    "refuse_diverged",
+    "told",
+    "validation_losses",
+    "within",
+]
 
 CURVE_POINTS = 50
 PROPORTION_POINTS = 60
 MATRIX_POINTS = 25
-NUMBERS = {"curve": 600, "proportions": 700, "matrices": 1000}
+TRUST_POINTS = 40
+DIGITS = 6
+"""Of losses whose changes matter."""
+NUMBERS = {"curve": 600, "proportions": 700, "matrices": 1000, "trust": 170}
 """Most numbers that each part of a result holds, beyond two points: many groups get fewer points."""
 
 
@@ -71,6 +86,44 @@ def told(methods: Sequence[Method[Any]], journal: Journal, context: int) -> dict
         "mixture": _mixture(methods[-1], journal, state),
         **({"changes": [_change(each) for each in journal.changes]} if journal.changes else {}),
     }
+
+
+def read_trust(methods: Sequence[Method[Any]], journal: Journal, paired: bool) -> dict[str, Any] | None:
+    """How well the run's law predicted its losses (`aioli.trust`); None for a method without a law.
+
+    `rounds`: spans of `steps` steps that end after `step`, in a `phase`: losses [n] `before`, `predicted` and
+    `realised`. `scored` of them count in `r2` (against no change), `r2_trend` (against the targets' trends),
+    both None before the first, and in `coverage`, the share of losses inside their 95% intervals, None
+    where the probes show no spread.
+
+    Args:
+        methods: one for each of the journal's problems. paired: as of `aioli.trust.follow`.
+    """
+    trust, found = trust_along(methods, journal, paired)
+    if not trust.score.laws:
+        return None
+    score, last = trust.score, journal.problems[-1].targets
+    names = _targets_at(journal, [span.step for span in found])
+    spans = [
+        {"step": span.step, "steps": span.steps, "phase": span.phase}
+        | {
+            key: rounded(_placed(getattr(span, key), mine, last), DIGITS)
+            for key in ("before", "predicted", "realised")
+        }
+        for span, mine in zip(found, names, strict=True)
+    ]
+    figures = {"r2": score.r2, "r2_trend": score.r2_trend, "coverage": score.coverage}
+    return {
+        "rounds": thinned(spans, within("trust", TRUST_POINTS, 3 * len(last))),
+        **{key: None if value is None else round(value, 4) for key, value in figures.items()},
+        "scored": score.spans,
+    }
+
+
+def _targets_at(journal: Journal, steps: Sequence[int]) -> list[tuple[str, ...]]:
+    """The targets that the run had when each step was trained."""
+    changes = [change.regroup.step for change in journal.changes]
+    return [journal.problems[bisect_left(changes, step)].targets for step in steps]
 
 
 def _placed(values: Array, names: Sequence[str], wanted: Sequence[str]) -> Array:
@@ -157,28 +210,47 @@ def read_test(spec: RunSpec, corpus: Corpus, losses: Losses) -> dict[str, list[A
 def read_validation(spec: RunSpec, corpus: Corpus, before: Losses, after: Losses) -> dict[str, Any]:
     """Validation losses [n] of the untrained and of the trained model, in nats per token, and tokens read.
 
+    Raises:
+        InputError: the trained model's loss is not finite.
+    """
+    start, tokens = validation_losses(spec, corpus, before)
+    end, _ = validation_losses(spec, corpus, after)
+    return {"start": start, "end": end, "tokens": 2 * tokens}
+
+
+def validation_losses(spec: RunSpec, corpus: Corpus, losses: Losses) -> tuple[list[float], int]:
+    """Validation losses [n] in nats per token, and tokens read.
+
     Every target's sequences are the first that an `Evaluator` of the same settings could read: its
     measurements in other runs are on the same text.
 
     Raises:
-        InputError: the trained model's loss is not finite.
+        InputError: a loss that is not finite.
     """
     settings = spec.evaluation
     count = settings.max_sequences if settings.sequences == "auto" else settings.sequences
-    found: dict[str, Any] = {"start": [], "end": [], "tokens": 0}
+    found, read = [], 0
     for name in corpus.targets:
         rows = corpus.sequences(name, "validation", spec.model.context + 1)
         tokens = fixed_subset(rows, count, 0, name)
-        for key, losses in (("start", before), ("end", after)):
-            loss = float(sequence_losses(losses, tokens, spec.train.batch).mean())
-            if not math.isfinite(loss):
-                raise InputError(
-                    f"the validation loss of {name} is {loss}: the model diverged; lower train.learning_rate "
-                    "or train.clip, or lengthen train.warmup"
-                )
-            found[key].append(loss)
-            found["tokens"] += len(tokens) * spec.model.context
-    return found
+        found.append(float(sequence_losses(losses, tokens, spec.train.batch).mean()))
+        read += len(tokens) * spec.model.context
+    refuse_diverged(corpus.targets, found, "validation")
+    return found, read
+
+
+def refuse_diverged(names: Sequence[str], losses: Sequence[float], what: str) -> None:
+    """Refuse losses [n] that are not finite.
+
+    Raises:
+        InputError: so.
+    """
+    broken = [name for name, loss in zip(names, losses, strict=True) if not math.isfinite(loss)]
+    if broken:
+        raise InputError(
+            f"the {what} loss of {', '.join(broken)} is infinite or NaN: the model diverged; lower "
+            "train.learning_rate or train.clip, or lengthen train.warmup"
+        )
 
 
 def machine(device: torch.device) -> dict[str, Any]:

@@ -1,0 +1,275 @@
+"""From branches off one checkpoint to the law there: the matrix by horizon, and how near each method's is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.special import fdtrc
+
+from aioli.analysis.fidelity import fidelity_of
+from aioli.errors import InputError
+from aioli.fitting.assess import held_out_predictions
+from aioli.fitting.dynamic import DynamicFit, column_sums, fit_dynamic
+from aioli.fitting.registry import build_law
+from aioli.protocol import Array
+from aioli.static_law import StaticLaw
+from aioli.table import Table
+
+__all__ = ["PUBLISHED_R2", "branch_table", "fidelities", "law_at", "method_sums", "pooled", "static_quality"]
+
+PUBLISHED_R2 = {"log-linear": 0.991, "linear, dynamic": 0.947}
+"""Of the paper's fits (arXiv 2411.05735), the means over its settings."""
+
+Result = Mapping[str, Any]
+
+
+def branch_table(results: Sequence[Result], horizon: int) -> tuple[Array, Array]:
+    """Realised mixtures [k, m] of branches after `horizon` steps, and by how much losses had fallen [k, n].
+
+    Raises:
+        InputError: a branch that did not measure then.
+    """
+    mixtures, changes = [], []
+    for result in results:
+        points = {point["step"]: point for point in result["branch"]["points"]}
+        if horizon not in points:
+            raise InputError(f"branch {result['id']} did not measure after {horizon} steps")
+        drawn = np.asarray(points[horizon]["drawn"])
+        mixtures.append(drawn / drawn.sum())
+        changes.append(np.asarray(points[0]["loss"]) - np.asarray(points[horizon]["loss"]))
+    return np.array(mixtures), np.array(changes)
+
+
+def law_at(results: Sequence[Result], horizon: int, weights: Array, *, orders: int = 1) -> dict[str, Any]:
+    """The linear dynamic law fitted to branches at one horizon, as plain values (None for NaN).
+
+    `gains` are the column sums less their mean, with curvature allowed for (`_gains`). `noise` is what the
+    branches scatter around the law: their noise together with what a linear law cannot express. With several
+    orders of the data, the law is fitted to the means over them, and `order_noise` [n] is the standard
+    deviation of one branch between orders, beyond what an order does to all branches alike; `misfit` [n] is
+    what is left of the scatter without it, and `misfit_p` the probability of so much from noise alone (an
+    F test; both None where halves of the groups were raised).
+
+    Args:
+        results: mixture by mixture, each with all its orders. weights: [n] of the targets in the column
+            sums, of mean 1. orders: of the data that each branch was trained on.
+    """
+    mixtures, changes = branch_table(results, horizon)
+    m, n = mixtures.shape[1], changes.shape[1]
+    repeated = changes.reshape(-1, orders, n)
+    mixtures, changes = mixtures.reshape(-1, orders, m).mean(axis=1), repeated.mean(axis=1)
+    fit = fit_dynamic(mixtures, changes)
+    contrasts, contrast_errors = fit.contrasts
+    sums, errors, summed = column_sums(mixtures, changes, weights)
+    gains, gain_errors = _gains(mixtures, changes, weights, fit)
+    axes, variances = fit.principal
+    return {
+        "horizon": horizon,
+        "branches": len(mixtures),
+        "matrix": plain(fit.matrix),
+        "errors": plain(fit.errors),
+        "axes": plain(axes),
+        "variances": plain(variances),
+        "mixtures": plain(mixtures),
+        "contrasts": plain(contrasts),
+        "contrast_errors": plain(contrast_errors),
+        "critical": fit.critical,
+        "r2": plain(fit.r2),
+        "held_out_r2": plain(fit.held_out_r2),
+        "mse": plain(fit.mse),
+        "noise": plain(fit.noise),
+        "curvature": plain(fit.curvature),
+        "curvature_error": plain(fit.curvature_error),
+        "shrinkage": plain(fit.shrinkage),
+        "sums": plain(sums),
+        "sum_errors": plain(errors),
+        "gains": plain(gains),
+        "gain_errors": plain(gain_errors),
+        "sums_variances": plain(np.einsum("lj,jk,lk->l", axes, summed.covariance[0], axes).clip(0)),
+        "sums_noise": plain(summed.noise)[0],
+        "sums_r2": plain(summed.r2)[0],
+        "sums_held_out_r2": plain(summed.held_out_r2)[0],
+        **(_apart(repeated, fit) if orders > 1 else {}),
+    }
+
+
+def _gains(mixtures: Array, changes: Array, weights: Array, fit: DynamicFit) -> tuple[Array, Array]:
+    """[m] column sums less their mean, at the mean mixture, and their standard errors.
+
+    Where there are branches enough, the squared distance from the mean mixture is fitted beside the law: what
+    all mixtures far from the mean lose together is then no noise of the gains.
+    """
+    k, m = mixtures.shape
+    mean = mixtures.mean(axis=0)
+    distance = ((mixtures - mean) ** 2 / np.maximum(mean, 1e-12)).sum(axis=1, keepdims=True)
+    known = np.hstack([mixtures, distance]) if fit.freedom and k > m + 2 else mixtures
+    found = column_sums(known, changes, weights)[2]
+    centre = np.eye(m) - 1 / m
+    spread = centre @ found.covariance[0, :m, :m] @ centre
+    return centre @ found.matrix[0, :m], np.sqrt(np.maximum(np.diag(spread), 0.0))
+
+
+def _apart(repeated: Array, fit: DynamicFit) -> dict[str, Any]:
+    """Noise between orders and what a linear law cannot express, from changes [k, orders, n]."""
+    k, orders, _ = repeated.shape
+    order_means = repeated.mean(axis=0) - repeated.mean(axis=(0, 1))
+    left = repeated - repeated.mean(axis=1, keepdims=True) - order_means
+    freedom = (k - 1) * (orders - 1)
+    between = (left**2).sum(axis=(0, 1)) / freedom
+    expected = between / orders
+    if not fit.freedom:
+        return {"order_noise": plain(np.sqrt(between)), "misfit": None, "misfit_p": None}
+    ratio = fit.noise**2 / np.maximum(expected, 1e-300)
+    return {
+        "order_noise": plain(np.sqrt(between)),
+        "misfit": plain(np.sqrt(np.maximum(fit.noise**2 - expected, 0.0))),
+        "misfit_p": plain(fdtrc(fit.freedom, freedom, ratio)),
+    }
+
+
+def method_sums(result: Result, weights: Array) -> tuple[Array, Array | None]:
+    """[m] column sums of the law that a method stepped by in a branch, and its matrix [n, m].
+
+    The matrix is the last that it estimated. A method that keeps none has stepped from a mixture p to q as
+    if by column sums proportional to ln(q / p), up to a constant: those are given, and None.
+
+    Raises:
+        InputError: a method that neither estimated anything nor moved.
+    """
+    if result["matrices"]:
+        matrix = np.array(result["matrices"][-1]["values"], dtype=np.float64)
+        return weights @ matrix, matrix
+    values = np.array(result["proportions"]["values"], dtype=np.float64)
+    moved = [row for row in values if not np.allclose(row, values[0], atol=1e-9)]
+    if not moved:
+        told = f"in its {result['steps']} steps"
+        raise InputError(f"{result['label']} neither estimated a law nor moved {told}: give it more")
+    last = result["mixture"].get("answer") or moved[-1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(np.maximum(last, 1e-12) / np.maximum(values[0], 1e-12)), None
+
+
+def fidelities(
+    methods: Sequence[Result], laws: Sequence[Mapping[str, Any]], weights: Array
+) -> list[dict[str, Any]]:
+    """A row for each method and horizon: similarity raw and centred with intervals.
+
+    A method without a matrix has no raw form: only differences between groups moved it.
+    """
+    rows = []
+    for result in methods:
+        sums, matrix = method_sums(result, weights)
+        for law in laws:
+            truth, errors = np.array(law["sums"]), np.array(law["sum_errors"])
+            raw = None if matrix is None else fidelity_of(sums, truth, errors)
+            gains = np.array(law["gains"])
+            apart = np.array(law["gain_errors"]) / np.sqrt(
+                1 - 1 / max(gains.size, 2)
+            )  # centring takes it off
+            centre = fidelity_of(sums, gains, apart, centre=True)
+            rows.append(
+                {
+                    "label": result["label"],
+                    "seed": result["seed"],
+                    "horizon": law["horizon"],
+                    "sums": plain(sums),
+                    "matrix": None if matrix is None else plain(matrix),
+                    "raw": None if raw is None else {k: plain(v) for k, v in raw._asdict().items()},
+                    "centred": {k: plain(v) for k, v in centre._asdict().items()},
+                }
+            )
+    return rows
+
+
+def pooled(points: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Means over the seeds at each step and horizon, with standard errors over seeds (None for one seed).
+
+    `gains` [m] are column sums less their mean; `fidelity` is centred, by label.
+    """
+    found = []
+    for step in dict.fromkeys(point["step"] for point in points):
+        mine = [point for point in points if point["step"] == step]
+        for number, law in enumerate(mine[0]["laws"]):
+            laws = [point["laws"][number] for point in mine]
+            each_gains = np.array([each["gains"] for each in laws])
+            r2 = [
+                each["sums_r2"] if each["sums_held_out_r2"] is None else each["sums_held_out_r2"]
+                for each in laws
+            ]
+            rows = [row for point in mine for row in point["fidelity"] if row["horizon"] == law["horizon"]]
+            labels = dict.fromkeys(row["label"] for row in rows)
+            gains, gain_errors = _mean(each_gains)
+            found.append(
+                {
+                    "step": step,
+                    "horizon": law["horizon"],
+                    "seeds": len(mine),
+                    "gains": plain(gains),
+                    "gain_errors": plain(gain_errors),
+                    "r2": plain(_mean(np.array(r2, dtype=np.float64))[0]),
+                    "fidelity": {label: _mean_fidelity(rows, label) for label in labels},
+                }
+            )
+    return found
+
+
+def _mean_fidelity(rows: Sequence[Mapping[str, Any]], label: str) -> dict[str, Any]:
+    values = [row["centred"]["similarity"] for row in rows if row["label"] == label]
+    mean, error = _mean(np.array(values, dtype=np.float64))
+    return {"mean": plain(mean), "error": plain(error)}
+
+
+def _mean(values: Array) -> tuple[Array, Array]:
+    """Mean over the first axis and its standard error, NaN for fewer than two."""
+    count = len(values)
+    if count < 2:
+        return values.mean(axis=0), np.full(values.shape[1:], np.nan)
+    return values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(count)
+
+
+def static_quality(table: Table) -> dict[str, Any]:
+    """How well the log-linear and the linear law describe whole runs: R2, MSE and curvature [n] of each.
+
+    `curvature` is the coefficient of the squared distance from the mean mixture in what the law leaves of the
+    loss, as in `DynamicFit`; a law that describes the runs leaves none.
+
+    Raises:
+        InputError: too few runs for a law.
+    """
+    laws = {"log-linear": build_law("log_linear"), "linear": build_law("linear")}
+    quality = {name: _quality(law, table) for name, law in laws.items()}
+    return {
+        "groups": list(table.groups),
+        "targets": list(table.targets),
+        "laws": quality,
+        "published": PUBLISHED_R2,
+    }
+
+
+def _quality(law: StaticLaw, table: Table) -> dict[str, Any]:
+    variance = table.losses.var(axis=0)
+    residuals = table.losses - law.fit(table, seed=0).predict(table.mixtures, table.size, table.tokens)
+    try:
+        apart = ((held_out_predictions(law, table) - table.losses) ** 2).mean(axis=(0, 1))
+    except InputError:  # every run is needed
+        apart = np.full(table.n, np.nan)
+    left = fit_dynamic(table.mixtures, residuals)
+    mse = (residuals**2).mean(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        r2, held_out = 1 - mse / variance, 1 - apart / variance
+    return {
+        "r2": plain(r2),
+        "held_out_r2": plain(held_out),
+        "mse": plain(mse),
+        "curvature": plain(left.curvature),
+        "curvature_error": plain(left.curvature_error),
+    }
+
+
+def plain(values: Any) -> Any:
+    """Nested lists of numbers; None for those that are not finite."""
+    if isinstance(values, np.ndarray) and values.ndim:
+        return [plain(value) for value in values]
+    return float(values) if np.isfinite(values) else None

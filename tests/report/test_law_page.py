@@ -1,0 +1,113 @@
+"""What a diagnosis adds to the page: sections, tables, and a conclusion that stays within its intervals."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from aioli.analysis.comparison import compare_runs
+from aioli.fitting.dynamic import fit_dynamic
+from aioli.jobs.output import read_diagnoses
+from aioli.report.law import law_part
+from aioli.report.law_page import write_diagnosis_page
+from aioli.report.law_reading import conclude
+from aioli.report.page import render_page
+
+Make = Callable[..., Any]
+
+
+def test_a_comparison_shows_the_diagnoses_beside_it(runs: Make, diagnosis: Make) -> None:
+    results = compare_runs(runs(seeds=2))
+    text = render_page(results, [diagnosis(), diagnosis(groups=4)])
+    for part in ("law-0", "what-if-0", "law-1", "what-if-1"):
+        assert f'<section id="{part}"' in text and f'href="#{part}"' in text
+    assert "Law of aioli, seed 0" in text and "law-0" not in render_page(results)
+
+
+def test_five_seeds_of_nine_methods_and_a_diagnosis_stay_below_three_megabytes(
+    runs: Make, diagnosis: Make
+) -> None:
+    methods = ("stratified", "aioli", *(f"method-{number}" for number in range(7)))
+    results = compare_runs(runs(methods=methods, seeds=5))
+    text = render_page(results, [diagnosis(groups=7, steps=(100, 300, 600))])
+    assert len(text.encode()) < 3e6
+
+
+def test_every_checkpoint_and_horizon_can_be_chosen(diagnosis: Make) -> None:
+    part = law_part(diagnosis())
+    titles = [choice.title for choice in part.matrices.choices]
+    assert titles == [f"step {step}, {horizon} steps on" for step in (300, 600) for horizon in (10, 50)]
+    assert [choice.chosen for choice in part.matrices.choices] == [False] * 3 + [True]
+    assert [len(choice.figures) for choice in part.matrices.choices] == [3] * 4  # A*, and two methods'
+    assert "±" in part.matrices.choices[0].figures[0].svg
+    assert part.fidelity is not None and len(part.fidelity.rows) == 8
+    assert part.over_time is not None and [f.title for f in part.over_time.figures] == [
+        "Horizon 10 steps",
+        "Horizon 50 steps",
+    ]
+
+
+def test_the_conclusion_follows_the_intervals(diagnosis: Make) -> None:
+    found = diagnosis()
+    assert "aioli ranks the groups alike" in conclude(found)
+    assert "wrong ranks them the other way" in conclude(found)
+    assert "The targets gain more from" in conclude(found)
+    noisy = copy.deepcopy(found)
+    law = noisy["points"][-1]["laws"][-1]
+    law["sum_errors"] = [10.0] * 3
+    law["sums_held_out_r2"] = -0.2
+    for row in noisy["points"][-1]["fidelity"]:
+        row["centred"] |= {"low": -0.5, "high": 0.9}
+    told = conclude(noisy)
+    assert "No group's gain can be told from the mean group's." in told
+    assert "no better than the others' mean does" in told
+    assert "What aioli and wrong measured cannot be told from an unrelated law here." in told
+
+
+def test_of_several_seeds_the_conclusion_is_that_of_their_means(diagnosis: Make) -> None:
+    found = diagnosis(seeds=3)
+    assert conclude(found).startswith("Over 3 seeds, from step 600 over 50 steps, the linear law predicts")
+    part = law_part(found)
+    assert len(part.matrices.choices) == 4 and len(part.quality.rows) == 12
+    for row in found["pooled"]:
+        row["gain_errors"] = [None] * 3
+    assert "No group's gain can be told" in conclude(found)
+
+
+def test_the_page_of_a_diagnosis_alone(diagnosis: Make, tmp_path: Path) -> None:
+    write_diagnosis_page(diagnosis(), tmp_path / "diagnosis.html")
+    text = (tmp_path / "diagnosis.html").read_text()
+    assert "<h1>Diagnosis of aioli</h1>" in text and "http" not in text.replace("http-equiv", "")
+
+
+def test_a_diagnosis_without_methods_or_covariances(diagnosis: Make) -> None:
+    found = diagnosis(steps=(300,))
+    for point in found["points"]:
+        point["fidelity"] = []
+        for law in point["laws"]:
+            del law["variances"]
+    part = law_part(found)
+    assert part.fidelity is None and part.what_if is None and part.over_time is None
+
+
+def test_damaged_diagnoses_are_left_out(tmp_path: Path) -> None:
+    for name, text in (("a", "{"), ("b", '{"version": 2}'), ("c", '{"version": 1, "points": [1]}')):
+        (tmp_path / f"diagnosis-{name}").mkdir()
+        (tmp_path / f"diagnosis-{name}" / "diagnosis.json").write_text(text)
+    assert read_diagnoses(tmp_path) == [{"version": 1, "points": [1]}]
+
+
+@pytest.mark.parametrize("branches", [8, 20])
+def test_covariances_share_their_axes(branches: int) -> None:
+    rng = np.random.default_rng(0)
+    mixtures = rng.dirichlet(np.ones(10 if branches == 8 else 4), size=branches)
+    changes = mixtures @ rng.normal(size=(mixtures.shape[1], 5)) + 0.05 * rng.normal(size=(branches, 5))
+    fit = fit_dynamic(mixtures, changes)
+    axes, variances = fit.principal
+    again = np.einsum("lj,nl,lk->njk", axes, variances, axes)
+    np.testing.assert_allclose(again, fit.covariance, atol=1e-9 * float(np.abs(fit.covariance).max()))
