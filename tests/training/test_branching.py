@@ -12,6 +12,7 @@ import pytest
 
 from aioli.errors import InputError
 from aioli.sweep.spec import TRUNK
+from aioli.training import loop
 from aioli.training.loop import run_spec
 
 EVEN = {"law": 1 / 3, "code": 1 / 3, "prose": 1 / 3}
@@ -75,7 +76,10 @@ def test_a_method_begins_anew_in_a_branch(corpus: Any, make_spec: Any, static: A
     assert np.isfinite(result["matrices"][0]["values"]).all()
 
 
-def test_a_stopped_branch_and_a_stopped_trunk_resume(corpus: Any, static: Any, tmp_path: Path) -> None:
+def test_a_stopped_branch_and_a_stopped_trunk_resume(
+    corpus: Any, static: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "PROGRESS_SECONDS", 0)
     trunk, branch = branch_of(static, 14, 20, [0, 6, 13, 20])
     expected = [run(spec, corpus, tmp_path / "whole") for spec in (trunk, branch)]
     found = []

@@ -39,7 +39,7 @@ __all__ = ["app", "main"]
 
 MISTAKE = 2
 INTERRUPTED = 130
-OFFLINE = {"clarabel", "lightgbm", "pyarrow", "scipy", "sklearn"}
+OFFLINE = {"clarabel", "lightgbm", "pyarrow", "scipy", "sklearn", "threadpoolctl"}
 """Packages of the extra `offline`, which only its verbs import."""
 
 app = typer.Typer(

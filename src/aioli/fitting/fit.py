@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from aioli.errors import InputError
 from aioli.fitting.assess import Scores, held_out_predictions, score, target_weights
@@ -105,6 +106,7 @@ class Fit:
         return found / sums[:, None]
 
 
+@threadpool_limits.wrap(limits=1)  # of many small systems, threads only wait for each other
 def fit(
     table: Table,
     law: StaticLaw | str | Mapping[str, Any] = "auto",

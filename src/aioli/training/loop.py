@@ -146,7 +146,8 @@ class _Loop:
         self, batch: Batch, request: Request, rate: float, interrupts: Interrupts, on_progress: Progress
     ) -> None:
         """Accounts, log, progress and checkpoint: everything is consistent here."""
-        step, last = self.run.mixer.step, self.run.mixer.step == self.run.problem.total_steps
+        step = self.run.mixer.step
+        last = step == (self.run.spec.stop or self.run.problem.total_steps)
         self.run.accounts.train_tokens += batch.tokens.shape[0] * self.run.spec.model.context
         self.run.accounts.probe_steps += request.phase == "probe"
         if step % self.run.log.every == 0 or last:
