@@ -3,40 +3,36 @@
 Settings of `benchmarks.corpora` are trained stratified, and every run is branched at several steps
 (`aioli.jobs.diagnose`): the branches give the true law by horizon, and each estimator makes one estimate from
 the same checkpoint. All estimators of a checkpoint are paired with each other. Runs are found again by their
-ids, so the bench is resumable. Table, plots and one small JSON for every run go to `--results`; the last line
-printed is one JSON object.
+ids, so the bench is resumable. One JSON line for every checkpoint and every run, a table and plots go to
+`--results`; `--report` makes table and plots again from the lines. The last line printed is one JSON object.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from benchmarks.corpora.settings import SETTINGS
+from benchmarks.estimators_kept import POINTS, RUNS, keep_points, keep_runs
 from benchmarks.estimators_report import write_report
 
 import aioli
-from aioli.analysis.fidelity import fidelity_of
 from aioli.config import read_methods
 from aioli.jobs.checkpoints import Settings
 from aioli.jobs.diagnose import diagnose
 
 DEFAULT = ("code_encyclopedic_multilingual", "seven", "out_of_domain")
-REFERENCE = "probes 2x4"
-"""The estimator that the others are compared with, at the same checkpoints: about Aioli's own sizes."""
 SOLVER = {"exponentiated_gradient": {"eta": 0.2}}
-NULL, BRANCHES = "random numbers", "branches"
 MOST_STEPS = 400
 """An estimator that would train longer is left out."""
 PROBES = ((1, 4), (2, 4), (4, 4), (1, 20), (2, 20), (1, 75))
 BLOCKS = ((2, 20), (4, 20), (2, 75), (4, 50))
+QUICK = ("train.steps=150", "train.warmup=20")
 PEEKS = ("alignment", "doge_score", "directional")
 
 
@@ -77,42 +73,50 @@ def estimators(groups: int, targets_are_groups: bool, left: int, quick: bool = F
 
 
 def main(arguments: list[str] | None = None) -> None:
+    given = parsed(arguments)
+    quick = given.quick
+    out = given.out / "quick" if quick else given.out
+    results = given.results or out / "results"
+    names = given.setting or DEFAULT[: 1 if quick else None]
+    if not given.report:
+        for name in names:
+            measure(name, given, out / name, results / name)
+    rows = {name: write_report(name, results / name) for name in names}
+    print(json.dumps({"benchmark": "estimators", "settings": rows}))
+
+
+def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="minutes: short runs, three estimators")
-    parser.add_argument("--setting", action="append", choices=list(SETTINGS), help=f"default: {DEFAULT}")
-    parser.add_argument("--seeds", type=int, nargs="+", default=None, help="default: 0 1 2")
-    parser.add_argument("--at", type=int, nargs="+", default=None, help="default: 200 500 1000")
-    parser.add_argument("--corpora", type=Path, default=Path("benchmarks/corpora/cache"))
-    parser.add_argument(
-        "--runs", type=Path, help="finished stratified runs of the setting; default: train them"
-    )
-    parser.add_argument("--out", type=Path, default=Path("runs/estimators"), help="where runs go")
-    parser.add_argument(
-        "--results", type=Path, default=None, help="table and plots; default: results in --out"
-    )
-    parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE")
-    parser.add_argument("--workers", type=int, default=None)
-    given = parser.parse_args(arguments)
+    add = parser.add_argument
+    add("--quick", action="store_true", help="minutes: short runs, three estimators")
+    add("--report", action="store_true", help="train nothing: table and plots from what is kept in --results")
+    add("--setting", action="append", choices=list(SETTINGS), help=f"default: {DEFAULT}")
+    add("--seeds", type=int, nargs="+", default=None, help="default: 0 1 2")
+    add("--at", type=int, nargs="+", default=None, help="default: 200 500 1000")
+    add("--orders", type=int, default=1, metavar="R", help="orders of the data for each branch")
+    add("--corpora", type=Path, default=Path("benchmarks/corpora/cache"))
+    add("--runs", type=Path, help="finished stratified runs of the setting; default: train them")
+    add("--out", type=Path, default=Path("runs/estimators"), help="where runs go, and are found again")
+    add("--results", type=Path, default=None, help="lines, table and plots; default: results in --out")
+    add("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE")
+    add("--workers", type=int, default=None)
+    return parser.parse_args(arguments)
+
+
+def measure(name: str, given: argparse.Namespace, out: Path, results: Path) -> None:
+    """Train and branch what is not there yet, and keep a line for every checkpoint and run."""
     quick = given.quick
     settings = Settings(
         at=tuple(given.at or ((40, 80) if quick else (200, 500, 1000))),
         horizons=(5, 20) if quick else (5, 20, 75, 300),
+        orders=given.orders,
     )
     seeds = given.seeds or ([0] if quick else [0, 1, 2])
-    overrides = [*(["train.steps=150", "train.warmup=20"] if quick else []), *given.overrides]
-    out = given.out / "quick" if quick else given.out
-    results = given.results or out / "results"
-    report: dict[str, Any] = {"benchmark": "estimators", "settings": {}}
-    for name in given.setting or DEFAULT[: 1 if quick else None]:
-        runs = given.runs or trained(
-            name, given.corpora, out / name / "runs", seeds, overrides, given.workers
-        )
-        content = measured(runs, settings, seeds, out / name / "store", given.workers, quick)
-        keep_runs(out / name / "store", results / name / "runs")
-        rows = summary(content)
-        write_report(name, content, rows, results / name)
-        report["settings"][name] = rows
-    print(json.dumps(report))
+    overrides = [*(QUICK if quick else []), *given.overrides]
+    runs = given.runs or trained(name, given.corpora, out / "runs", seeds, overrides, given.workers)
+    content = measured(runs, settings, seeds, out / "store", given.workers, quick)
+    keep_points(content, results / POINTS)
+    keep_runs(out / "store", [run for point in content["points"] for run in point["runs"]], results / RUNS)
 
 
 def trained(
@@ -151,88 +155,6 @@ def measured(
         resume=True,
         workers=workers,
     )
-
-
-def keep_runs(store: Path, kept: Path) -> None:
-    """Copy the result of every run, named by its id."""
-    kept.mkdir(parents=True, exist_ok=True)
-    for path in sorted(store.glob("runs/*/result.json")):
-        shutil.copyfile(path, kept / f"{path.parent.name}.json")
-
-
-def summary(content: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A row for each estimator and horizon: means over checkpoints and seeds with standard errors, and cost.
-
-    `change` is that of the centred similarity against `REFERENCE` at the same checkpoints, nan where a
-    similarity is not defined.
-    """
-    rows = []
-    horizons = sorted({law["horizon"] for point in content["points"] for law in point["laws"]})
-    for horizon in horizons:
-        found = [at_horizon(point, horizon) for point in content["points"]]
-        found = [each for each in found if each]
-        base = np.array([each.get(REFERENCE, EMPTY)["centred"] for each in found])
-        for label in dict.fromkeys(label for each in found for label in each):
-            mine = [each.get(label, EMPTY) for each in found]
-            centred = np.array([each["centred"] for each in mine])
-            change, change_error = mean_error(centred - base)
-            mean, error = mean_error(centred)
-            raw, _ = mean_error(np.array([each["raw"] for each in mine]))
-            costs = [each["cost"] for each in mine if each["cost"]]
-            rows.append(
-                {
-                    "estimator": label,
-                    "horizon": horizon,
-                    "checkpoints": int(np.isfinite(centred).sum()),
-                    "centred": mean,
-                    "centred_error": error,
-                    "raw": raw,
-                    "change": change,
-                    "change_error": change_error,
-                    "cost": {key: float(np.mean([cost[key] for cost in costs])) for key in costs[0]}
-                    if costs
-                    else {},
-                }
-            )
-    return rows
-
-
-EMPTY: dict[str, Any] = {"centred": np.nan, "raw": np.nan, "cost": {}}
-
-
-def at_horizon(point: Mapping[str, Any], horizon: int) -> dict[str, dict[str, Any]]:
-    """Similarities and cost by estimator at one checkpoint; {} where no branch is so long."""
-    laws = {law["horizon"]: law for law in point["laws"]}
-    if horizon not in laws:
-        return {}
-    truth, errors = (np.array(laws[horizon][key]) for key in ("sums", "sum_errors"))
-    found = {}
-    for row in point["fidelity"]:
-        if row["horizon"] == horizon:
-            raw = None if row["raw"] is None else row["raw"]["similarity"]
-            both = {"centred": row["centred"]["similarity"], "raw": raw}
-            known = {key: np.nan if value is None else value for key, value in both.items()}
-            found[row["label"]] = known | {"cost": row["cost"]}
-    rng = np.random.default_rng([point["seed"], point["step"], horizon])
-    draws = [fidelity_of(each, truth, centre=True).similarity for each in rng.normal(size=(400, truth.size))]
-    found[NULL] = {"centred": float(np.mean(draws)), "raw": np.nan, "cost": {}}
-    for other, law in laws.items():
-        if other < horizon:
-            sums = np.array(law["sums"])
-            found[f"{BRANCHES} of {other} steps"] = {
-                "centred": fidelity_of(sums, truth, errors, centre=True).similarity,
-                "raw": fidelity_of(sums, truth).similarity,
-                "cost": {},
-            }
-    return found
-
-
-def mean_error(values: Any) -> tuple[float | None, float | None]:
-    """Mean and standard error of the finite values; None where there are too few."""
-    kept = values[np.isfinite(values)]
-    if not kept.size:
-        return None, None
-    return float(kept.mean()), float(kept.std(ddof=1) / np.sqrt(kept.size)) if kept.size > 1 else None
 
 
 if __name__ == "__main__":

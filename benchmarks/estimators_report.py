@@ -1,4 +1,4 @@
-"""The table and the plot of `benchmarks.estimators`."""
+"""The table of `benchmarks.estimators`, and the report made from the kept checkpoints alone."""
 
 from __future__ import annotations
 
@@ -6,124 +6,92 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from benchmarks.estimators_kept import POINTS, read_points
+from benchmarks.estimators_plot import draw
+from benchmarks.estimators_scores import BRANCHES, CEILING, NULL, REFERENCE, summary
 
 from aioli.files import replace_file, write_json
 
-FAMILIES = {
-    "probes": "#0072b2",
-    "blocks": "#d55e00",
-    "alignment": "#009e73",
-    "doge": "#cc79a7",
-    "directional": "#e69f00",
-    "excess": "#56b4e9",
-    "one-hot": "#444444",
-}
-"""Okabe and Ito's colours by the first word of an estimator's name; its label stands beside every mark."""
-STYLE: dict[str, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "aioli",
-    "font.size": 9,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.grid": True,
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.6,
-}
+COSTS = ("probe_steps", "evaluation_tokens", "seconds", "other_runs", "worth_steps")
 
 
-def write_report(setting: str, content: Mapping[str, Any], rows: Sequence[dict[str, Any]], out: Path) -> None:
-    """Write table.json, table.md, pareto.svg and pareto.png."""
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(out / "table.json", {"setting": setting, "points": content["points"], "rows": list(rows)})
-    replace_file(out / "table.md", table(setting, content, rows))
-    horizons = sorted({row["horizon"] for row in rows})
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(6.4 * min(2, len(horizons)), 4.6), layout="constrained")
-        FigureCanvasAgg(figure)
-        shown = horizons if len(horizons) == 1 else [horizons[0], horizons[-1]]
-        for axes, horizon in zip(
-            np.atleast_1d(figure.subplots(1, len(shown), sharey=True)), shown, strict=True
-        ):
-            panel(axes, [row for row in rows if row["horizon"] == horizon], horizon)
-        figure.savefig(out / "pareto.svg", metadata={"Date": None})
-        figure.savefig(out / "pareto.png", dpi=110)
+def write_report(setting: str, out: Path) -> list[dict[str, Any]]:
+    """Write table.json, table.md, pareto.svg and pareto.png beside the kept checkpoints; the rows.
+
+    Raises:
+        InputError: no checkpoints are kept there.
+    """
+    points = read_points(out / POINTS)
+    rows = summary(points)
+    write_json(out / "table.json", {"setting": setting, "rows": rows})
+    replace_file(out / "table.md", table(setting, points, rows))
+    draw(rows, out)
+    return rows
 
 
-def panel(axes: Any, rows: Sequence[Mapping[str, Any]], horizon: int) -> None:
-    """One horizon: similarity over cost, those that no cheaper one beats joined by a line."""
-    priced = [row for row in rows if row["cost"] and row["centred"] is not None]
-    for row in priced:
-        colour = FAMILIES.get(row["estimator"].replace("_", " ").split()[0], "#000000")
-        x, y = worth(row), row["centred"]
-        axes.errorbar(x, y, yerr=row["centred_error"] or 0, fmt="o", color=colour, ms=5, lw=1)
-        axes.annotate(row["estimator"], (x, y), xytext=(4, 3), textcoords="offset points", fontsize=7)
-    best = front(priced)
-    axes.plot([worth(row) for row in best], [row["centred"] for row in best], color="#888888", lw=1, zorder=0)
-    axes.set_xscale("log")
-    axes.set_ylim(-1.05, 1.1)
-    axes.axhline(0, color="#888888", lw=0.6)
-    axes.set_title(f"similarity to the law over {horizon} steps (centred)", loc="left", fontsize=9)
-    axes.set_xlabel("cost in floating-point operations, as training steps")
-
-
-def worth(row: Mapping[str, Any]) -> float:
-    return max(row["cost"]["worth_steps"], 0.1)
-
-
-def front(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Those that are better than every cheaper one."""
-    found: list[Mapping[str, Any]] = []
-    for row in sorted(rows, key=lambda row: (worth(row), -row["centred"])):
-        if not found or row["centred"] > found[-1]["centred"]:
-            found.append(row)
-    return found
-
-
-def table(setting: str, content: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
+def table(setting: str, points: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> str:
     """A Markdown table: one line for each estimator, a column for each horizon, then cost."""
     horizons = sorted({row["horizon"] for row in rows})
-    checkpoints = [f"{point['step']} (seed {point['seed']})" for point in content["points"]]
+    checkpoints = [f"{point['step']} (seed {point['seed']})" for point in points]
     lines = [
         f"# Estimators on {setting.replace('_', ' ')}",
         "",
-        "Centred similarity of column sums to those of branches, mean over checkpoints and seeds (standard "
-        f"error). Checkpoints: {', '.join(checkpoints)}, of {content['steps']} steps.",
+        "Centred similarity of column sums to the gains that branches measured, mean over checkpoints and "
+        f"seeds (standard error). Checkpoints: {', '.join(checkpoints)}, of {points[0]['steps']} steps; "
+        f"every branch on {orders(points[0]['orders'])}.",
         "",
-        "R2 of the linear law, each branch predicted from the others, mean over checkpoints: "
-        + ", ".join(f"{law_r2(content, horizon)} at {horizon}" for horizon in horizons)
-        + ".",
+        "R2 of the linear law, each branch predicted from the others where there are enough, mean over "
+        "checkpoints: " + ", ".join(f"{law_r2(points, horizon)} at {horizon}" for horizon in horizons) + ".",
+        "",
+        f"`{CEILING}`: what a perfect estimator would score, the law drawn again within its errors. "
+        f"`{NULL}`: what no knowledge scores. The errors of both are the scatter of such a mean over these "
+        f"checkpoints. `{BRANCHES}`: the law over a shorter horizon; the branches are the same, so part of "
+        "their noise is the longer law's, which flatters them. `change`: similarity less that of "
+        f"`{REFERENCE}` at the same checkpoints, over the longest horizon. Cost is of one estimate, beside "
+        "ordinary training; `worth steps`: training steps of the same floating-point operations, other "
+        "runs included.",
         "",
         "| estimator | "
         + " | ".join(f"{h} steps" for h in horizons)
-        + " | probe steps | tokens read | seconds | other runs | worth steps |",
-        "|---|" + "---|" * (len(horizons) + 5),
+        + " | change | probe steps | tokens read | seconds | other runs | worth steps |",
+        "|---|" + "---:|" * (len(horizons) + 6),
     ]
-    for label in dict.fromkeys(row["estimator"] for row in rows):
+    for label in ordered(rows):
         mine = {row["horizon"]: row for row in rows if row["estimator"] == label}
-        cells = [number(mine.get(horizon)) for horizon in horizons]
+        cells = [number(mine.get(horizon), "centred") for horizon in horizons]
+        cells.append(number(mine.get(horizons[-1]), "change") if label != REFERENCE else "")
         cost = next(iter(mine.values()))["cost"]
-        keys = ("probe_steps", "evaluation_tokens", "seconds", "other_runs", "worth_steps")
-        cells += (
-            [f"{cost[key]:.1f}" if key == "seconds" else f"{cost[key]:.0f}" if cost else "-" for key in keys]
-            if cost
-            else ["-"] * len(keys)
-        )
+        cells += [cost_cell(cost, key) for key in COSTS]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
-def number(row: Mapping[str, Any] | None) -> str:
-    if row is None or row["centred"] is None:
+def orders(count: int) -> str:
+    return "one order of the data" if count == 1 else f"{count} orders of the data"
+
+
+def ordered(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Labels: the ceiling, estimators as measured, shorter branches, random numbers."""
+    labels = list(dict.fromkeys(row["estimator"] for row in rows))
+    return sorted(labels, key=lambda label: (label == NULL, label.startswith(BRANCHES), label != CEILING))
+
+
+def cost_cell(cost: Mapping[str, float], key: str) -> str:
+    if not cost:
         return "-"
-    error = "" if row["centred_error"] is None else f" ({row['centred_error']:.2f})"
-    return f"{row['centred']:+.2f}{error}"
+    return f"{cost[key]:.1f}" if key in ("seconds", "worth_steps") else f"{cost[key]:.0f}"
 
 
-def law_r2(content: Mapping[str, Any], horizon: int) -> str:
-    laws = [law for point in content["points"] for law in point["laws"] if law["horizon"] == horizon]
-    values = [law["sums_r2"] if law["sums_held_out_r2"] is None else law["sums_held_out_r2"] for law in laws]
-    return f"{np.mean(values):.3f}"
+def number(row: Mapping[str, Any] | None, key: str) -> str:
+    if row is None or row[key] is None:
+        return "-"
+    error = row[f"{key}_error"]
+    return f"{row[key]:+.2f}" + ("" if error is None else f" ({error:.2f})")
+
+
+def law_r2(points: Sequence[Mapping[str, Any]], horizon: int) -> str:
+    laws = [law for point in points for law in point["laws"] if law["horizon"] == horizon]
+    found = [law["sums_r2"] if law["sums_held_out_r2"] is None else law["sums_held_out_r2"] for law in laws]
+    known = [value for value in found if value is not None]
+    return f"{np.mean(known):.3f}" if known else "-"

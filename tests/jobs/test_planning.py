@@ -160,3 +160,73 @@ def test_entries_are_written_as_they_are_read() -> None:
 def test_the_published_use_said_aloud_is_the_same_method() -> None:
     with pytest.raises(InputError, match="are the same"):
         config("doremi", {"doremi": {}, "use": "mixture"})
+
+
+PINNED = {
+    "stratified": "b3c0e0ded972cfbd",
+    "aioli": "6968f3b7d7f61aed",
+    "doremi": "86ba67532ad43a5a",
+    "doremi proxy": "00b56134e599586b",
+    "sheared": "adfce805a38c79e1",
+    "skill_it": "45d52fbf0cf357c5",
+    "skill_it only law": "753441dd25e54f1d",
+    "skill_it only code": "c30d3646eeb596fc",
+    "skill_it only prose": "0b818b75ffd9ec1e",
+    "guarded(method=aioli)": "d8b765279afebf7d",
+    "graph given": "0519faf07d702926",
+    "averaged(method=doremi)": "9e935a177a325a77",
+    "targets given": "4332927c87882b8b",
+    "by guarded": "4342005706e084e1",
+    "by guarded proxy": "410576e70d2bb7d8",
+}
+"""Of runs planned before recipes were looked for inside wrappers: stored studies are found by them."""
+
+
+def test_the_ids_of_stored_runs_stay() -> None:
+    targets = {"target_losses": dict.fromkeys(GROUPS, 2.0)}
+    graph = {"graph": [[1, 0, 0], [0, 1, 0], [0, 0, 1]]}
+    found = plan(
+        *("stratified", "aioli", "doremi", "sheared", "skill_it", {"guarded": {"method": "aioli"}}),
+        {"guarded": {"method": {"skill_it": graph}}, "label": "graph given"},
+        {"averaged": {"method": "doremi"}},
+        {
+            "after": {"first": "proportional", "steps": 40, "then": {"sheared": targets}},
+            "label": "targets given",
+        },
+        {"doremi": {}, "reference": {"guarded": {"method": "aioli"}}, "label": "by guarded"},
+    )
+    assert {label: spec.id for label, spec in by_label(found).items()} == PINNED
+
+
+@pytest.mark.parametrize(
+    "wrapper",
+    [
+        {"guarded": {"method": "skill_it"}},
+        {"guarded": {"method": {"averaged": {"method": {"skill_it": {"eta": 0.5}}}}}},
+        {"after": {"first": "proportional", "steps": 40, "then": "skill_it"}},
+        {"after": {"first": "skill_it", "steps": 40, "then": "skill_it"}},
+    ],
+)
+def test_a_method_inside_another_reads_the_runs_of_the_bare_one(wrapper: Any) -> None:
+    runs = by_label(plan(wrapper | {"label": "wrapped"}, constraints={"floors": 0.1}))
+    bare = by_label(plan("skill_it", constraints={"floors": 0.1}))["skill_it"]
+    assert runs["wrapped"].inputs == bare.inputs
+    assert {label for label in runs if label != "wrapped"} == {f"wrapped only {name}" for name in GROUPS}
+    assert all(runs[f"wrapped only {name}"].validation for name in GROUPS)
+    assert runs["wrapped only law"].constraints == {}
+
+
+def test_methods_inside_one_share_a_reference_and_its_wishes_hold() -> None:
+    both = {"after": {"first": "doremi", "steps": 40, "then": "sheared"}, "label": "both"}
+    found = plan(both | {"reference": "proportional", "run_steps": 0.25})
+    runs = by_label(found)
+    assert runs["both"].method == "after" and runs["both"].inputs == {"reference": runs["both reference"].id}
+    reference = runs["both reference"]
+    assert (reference.method, reference.train.steps, reference.validation) == ("proportional", 250, True)
+
+
+def test_runs_and_similar_inside_one_parameter_are_refused() -> None:
+    inner = {"skill_it": {"prior": "similar"}}
+    with pytest.raises(InputError, match="from runs, or a mixture from `similar`, not both"):
+        config({"guarded": {"method": inner}})
+    assert len(plan({"guarded": {"method": "skill_it", "default": "similar"}}).extra) == 2 * len(GROUPS)

@@ -8,7 +8,7 @@ import pytest
 
 from aioli.errors import InputError
 from aioli.methods import registry
-from aioli.methods.recipes import derive, skill_graph
+from aioli.methods.recipes import ExtraRun, Inner, Nested, Recipe, derive, nested, skill_graph
 from aioli.protocol import Problem
 
 PROBLEM = Problem(("law", "code"), (1000, 1000), 10, 100, targets=("law", "code"))
@@ -61,10 +61,37 @@ def test_results_of_other_groups_or_without_what_is_read_are_refused() -> None:
 def test_every_recipe_provides_what_its_example_shows() -> None:
     for name in registry.names():
         recipe = registry.recipe_of(name)
-        if recipe is None:
+        if recipe is None or isinstance(recipe, Nested):
             continue
         runs = registry.extra_runs(name, {}, PROBLEM)
         assert len({run.role for run in runs}) == len(runs)
         found = derive(recipe, PROBLEM, {}, {run.role: result() for run in runs})
         assert set(found) == set(recipe.provides)
         registry.build(name, found).init(PROBLEM)
+
+
+def test_a_method_inside_others_is_given_anew_with_what_follows_for_it() -> None:
+    law = result(validation={"start": [4.0, 5.0], "end": [2.0, 4.0]})
+    code = result(validation={"start": [4.0, 5.0], "end": [4.2, 2.5]})
+    results = {"only law": law, "only code": code, "reference": result()}
+    skill_it = {"skill_it": {"eta": 0.5}}
+    inside = {"first": {"averaged": {"method": skill_it}}, "steps": 4, "then": "sheared"}
+    found = derive(registry.recipe_of("after"), PROBLEM, inside, results)
+    method = found["first"]["averaged"]["method"]["skill_it"]
+    assert method["eta"] == 0.5 and method["graph"] == [pytest.approx(r) for r in [[0.5, -0.05], [0.2, 0.5]]]
+    assert found["then"] == {"sheared": {"target_losses": {"law": 3.0, "code": 4.5}}}
+    assert set(found) == {"first", "then"} and skill_it == {"skill_it": {"eta": 0.5}}
+    registry.build("after", inside | found).init(PROBLEM)
+    assert derived("guarded", {"method": "doremi"}, reference=result()) == {}
+    with pytest.raises(InputError, match="has the groups law, news"):
+        derived("guarded", {"method": "doremi"}, reference=result(groups=["law", "news"]))
+
+
+def test_methods_side_by_side_that_need_different_runs_in_one_role() -> None:
+    def other(eta: float) -> Recipe:
+        return Recipe(lambda problem, given: (ExtraRun("one", "temperature", {"tau": eta}),))
+
+    recipe = nested(lambda given: {key: Inner(key, {}, other(tau)) for key, tau in given.items()})
+    assert len(recipe.runs(PROBLEM, {"a": 1.0, "b": 1.0})) == 1
+    with pytest.raises(InputError, match="b and another method beside it need different runs as 'one'"):
+        recipe.runs(PROBLEM, {"a": 1.0, "b": 2.0})

@@ -22,6 +22,8 @@ __all__ = ["PUBLISHED_R2", "branch_table", "fidelities", "law_at", "method_sums"
 PUBLISHED_R2 = {"log-linear": 0.991, "linear, dynamic": 0.947}
 """Of the paper's fits (arXiv 2411.05735), the means over its settings."""
 
+LARGER = 0.1
+"""Probability from noise alone below which gains are held to differ between orders of the data."""
 Result = Mapping[str, Any]
 
 
@@ -46,11 +48,13 @@ def law_at(results: Sequence[Result], horizon: int, weights: Array, *, orders: i
     """The linear dynamic law fitted to branches at one horizon, as plain values (None for NaN).
 
     `gains` are the column sums less their mean, with curvature allowed for (`_gains`). `noise` is what the
-    branches scatter around the law: their noise together with what a linear law cannot express. With several
-    orders of the data, the law is fitted to the means over them, and `order_noise` [n] is the standard
-    deviation of one branch between orders, beyond what an order does to all branches alike; `misfit` [n] is
-    what is left of the scatter without it, and `misfit_p` the probability of so much from noise alone (an
-    F test; both None where halves of the groups were raised).
+    branches scatter around the law: their noise together with what a linear law cannot express. All standard
+    errors come from it, and hold for one order of the data: what that order does to a group's worth bends no
+    law and scatters no branch. With several orders, the law is fitted to the means over them, `gain_errors`
+    grow where the gains of single orders differ by more, and `order_noise` [n] is the standard deviation of
+    one branch between orders, beyond what an order does to all branches alike; `misfit` [n] is what is left
+    of the scatter without it, and `misfit_p` the probability of so much from noise alone (an F test; both
+    None where halves of the groups were raised).
 
     Args:
         results: mixture by mixture, each with all its orders. weights: [n] of the targets in the column
@@ -58,12 +62,14 @@ def law_at(results: Sequence[Result], horizon: int, weights: Array, *, orders: i
     """
     mixtures, changes = branch_table(results, horizon)
     m, n = mixtures.shape[1], changes.shape[1]
-    repeated = changes.reshape(-1, orders, n)
-    mixtures, changes = mixtures.reshape(-1, orders, m).mean(axis=1), repeated.mean(axis=1)
+    repeated, drawn = changes.reshape(-1, orders, n), mixtures.reshape(-1, orders, m)
+    mixtures, changes = drawn.mean(axis=1), repeated.mean(axis=1)
     fit = fit_dynamic(mixtures, changes)
     contrasts, contrast_errors = fit.contrasts
     sums, errors, summed = column_sums(mixtures, changes, weights)
     gains, gain_errors = _gains(mixtures, changes, weights, fit)
+    if orders > 1:
+        gain_errors = _between_orders(gain_errors, drawn, repeated, weights, fit)
     axes, variances = fit.principal
     return {
         "horizon": horizon,
@@ -111,6 +117,23 @@ def _gains(mixtures: Array, changes: Array, weights: Array, fit: DynamicFit) -> 
     return centre @ found.matrix[0, :m], np.sqrt(np.maximum(np.diag(spread), 0.0))
 
 
+def _between_orders(errors: Array, mixtures: Array, changes: Array, weights: Array, fit: DynamicFit) -> Array:
+    """[m] standard errors of the gains: `errors`, or more where gains differ more than that between orders.
+
+    How they differ is pooled over the groups. It counts where an F test finds it larger (at .1) than the
+    scatter around the law lets expect: always taking the larger one would cover too much.
+
+    Args:
+        mixtures: [k, orders, m]. changes: [k, orders, n].
+    """
+    orders, m = mixtures.shape[1:]
+    each = [_gains(mixtures[:, r], changes[:, r], weights, fit)[0] for r in range(orders)]
+    freedom = (orders - 1) * max(m - 1, 1)
+    found = ((each - np.mean(each, axis=0)) ** 2).sum() / freedom * (1 - 1 / m) / orders
+    chance = fdtrc(freedom, max(fit.freedom - 1, 1), found / max(np.mean(errors**2), 1e-300))
+    return np.maximum(errors, np.sqrt(found)) if chance < LARGER or not fit.freedom else errors
+
+
 def _apart(repeated: Array, fit: DynamicFit) -> dict[str, Any]:
     """Noise between orders and what a linear law cannot express, from changes [k, orders, n]."""
     k, orders, _ = repeated.shape
@@ -133,7 +156,8 @@ def method_sums(result: Result, weights: Array) -> tuple[Array, Array | None]:
     """[m] column sums of the law that a method stepped by in a branch, and its matrix [n, m].
 
     The matrix is the last that it estimated. A method that keeps none has stepped from a mixture p to q as
-    if by column sums proportional to ln(q / p), up to a constant: those are given, and None.
+    if by column sums proportional to ln(q / p), up to a constant: those are given, and None. Of a
+    method that concludes with a mixture, while it may train on another as DoReMi does, that one is q.
 
     Raises:
         InputError: a method that neither estimated anything nor moved.
@@ -141,12 +165,13 @@ def method_sums(result: Result, weights: Array) -> tuple[Array, Array | None]:
     if result["matrices"]:
         matrix = np.array(result["matrices"][-1]["values"], dtype=np.float64)
         return weights @ matrix, matrix
-    values = np.array(result["proportions"]["values"], dtype=np.float64)
+    answer = result["mixture"].get("answer")
+    values = np.array([*result["proportions"]["values"], *([answer] if answer else [])], dtype=np.float64)
     moved = [row for row in values if not np.allclose(row, values[0], atol=1e-9)]
     if not moved:
         told = f"in its {result['steps']} steps"
         raise InputError(f"{result['label']} neither estimated a law nor moved {told}: give it more")
-    last = result["mixture"].get("answer") or moved[-1]
+    last = values[-1] if answer else moved[-1]
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.log(np.maximum(last, 1e-12) / np.maximum(values[0], 1e-12)), None
 

@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 from aioli.errors import InputError
 from aioli.protocol import Array
 
-__all__ = ["Fidelity", "centred", "fidelity_of", "similarity"]
+__all__ = ["Fidelity", "centred", "fidelity_of", "similarities", "similarity"]
 
 
 class Fidelity(NamedTuple):
@@ -88,9 +88,21 @@ def fidelity_of(
     if errors is None or np.isnan(found.similarity):
         return found
     noisy = truth + errors * np.random.default_rng(seed).normal(size=(draws, truth.size))
-    drawn = [similarity(prepare(ours), prepare(each)).similarity for each in noisy]
+    drawn = similarities(prepare(ours), noisy - noisy.mean(axis=1, keepdims=True) if centre else noisy)
     low, high = np.nanpercentile(drawn, [2.5, 97.5])
     return found._replace(low=float(low), high=float(high))
+
+
+def similarities(ours: Array, truths: Array) -> Array:
+    """[d] `similarity` to each of many vectors [d, m] at once; NaN where one is constant or zero."""
+
+    def cosines(a: Array, b: Array) -> Array:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return b @ a / (np.linalg.norm(a) * np.linalg.norm(b, axis=1))
+
+    middle = (ours.size + 1) / 2
+    ranks = cosines(rankdata(ours) - middle, rankdata(truths, axis=1) - middle)
+    return 0.5 * cosines(ours, truths) + 0.5 * ranks
 
 
 def _spearman(ours: Array, truth: Array) -> float:

@@ -70,7 +70,7 @@ def diagnose(
     from aioli.jobs.diagnose import diagnose as run_diagnosis
 
     if is_sweep(run):
-        _refuse_for_sweep(run, at, horizon, fidelity, seed)
+        _refuse_for_sweep(run, at, horizon, fidelity, seed, method, branches, out)
         content = diagnose_sweep(run)
         print_json(content) if as_json else _print(content)
         return
@@ -100,15 +100,26 @@ def diagnose(
         print_json(content)
     else:
         _print(content)
+        _tell_left_out(content, horizon or [])
 
 
-def _refuse_for_sweep(run: Path, *given: list[Any] | None) -> None:
+def _tell_left_out(content: Mapping[str, Any], asked: list[int]) -> None:
+    """Say which of the horizons that were asked for lie beyond the run."""
+    for step in dict.fromkeys(point["step"] for point in content["points"]):
+        laws = next(point["laws"] for point in content["points"] if point["step"] == step)
+        beyond = sorted(set(asked) - {law["horizon"] for law in laws})
+        if beyond:
+            told = ", ".join(map(str, beyond))
+            typer.echo(f"Left out after step {step} of {content['steps']}: horizon {told}, beyond the run.")
+
+
+def _refuse_for_sweep(run: Path, *given: object) -> None:
     from aioli.errors import InputError
 
     if any(given):
         raise InputError(
-            f"{run} is a sweep: its static law is that of whole runs, without --at, --horizon, --fidelity or "
-            "--seed; name one of its runs (runs/...) to branch it"
+            f"{run} is a sweep: its static law is that of whole runs, without --at, --horizon, --fidelity, "
+            "--seed, --method, --branches or --out; name one of its runs (runs/...) to branch it"
         )
 
 

@@ -102,7 +102,8 @@ def _check_extras(config: Config, choice: MethodChoice, method: Method[Any], pro
         raise InputError("reference is for methods that read a reference run; this one does not")
     if choice.reference_path is None:
         name, parameters = name_and_parameters("a method", choice.reference)
-        if registry.recipe_of(name) or registry.extra_runs(name, parameters, problem):
+        recipe = registry.recipe_of(name)
+        if (recipe and recipe.proxy) or registry.extra_runs(name, parameters, problem):
             raise InputError(f"reference must be a method that needs no other runs, got {name}")
         registry.stand_in(name, parameters, problem).init(problem)
 

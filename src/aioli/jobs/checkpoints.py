@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from aioli.analysis.diagnosis import fidelities, law_at
-from aioli.config import Config, MethodChoice
+from aioli.config import Config
 from aioli.data.shards import Corpus
 from aioli.errors import InputError
 from aioli.jobs.estimating import one_estimate
-from aioli.jobs.planning import Planner
+from aioli.jobs.planning import Adopted, Planner
 from aioli.protocol import Array, Constraints
 from aioli.sweep.designs import smoothed
 from aioli.sweep.region import Region
@@ -116,18 +116,19 @@ class Checkpoint:
         )
 
     def add_methods(
-        self, config: Config, corpus: Corpus, compared: Sequence[MethodChoice], other_steps: int
+        self, config: Config, corpus: Corpus, references: Mapping[tuple[str, int], Adopted], other_steps: int
     ) -> None:
-        """Methods that begin at the checkpoint, and the runs that they read.
+        """The config's methods, begun at the checkpoint, and the runs that they read.
 
         Args:
+            references: finished runs that they read, by label and seed.
             other_steps: steps of those that are not made of law, estimator and solver.
 
         Raises:
             InputError: a method that needs more steps than the run has left.
         """
-        for choice in compared:
-            planner = Planner(config, corpus.fingerprint, {}, self.spec.target_tokens)
+        for choice in config.methods:
+            planner = Planner(config, corpus.fingerprint, references, self.spec.target_tokens)
             problem = replace(planner.problem, constraints=Constraints())
             parameters, steps = one_estimate(choice.name, choice.parameters, problem)
             own = planner.compared(replace(choice, parameters=parameters, use="model"), self.spec.seed)
@@ -166,6 +167,7 @@ class Checkpoint:
             "losses": branches[0]["branch"]["points"][0]["loss"],
             "laws": laws,
             "fidelity": rows,
+            "runs": [spec.id for spec in self.specs],
             "cost": {key: sum(branch["cost"][key] for branch in branches) for key in COST},
             "trunk_cost": {key: results[self.trunk.id]["cost"][key] for key in COST},
         }

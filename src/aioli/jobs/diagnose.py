@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from aioli.analysis.diagnosis import pooled, static_quality
-from aioli.config import MethodChoice, load
+from aioli.config import Config, MethodChoice, load
 from aioli.data.shards import Corpus
 from aioli.errors import InputError
 from aioli.files import write_errors_explained, write_json
 from aioli.jobs.checkpoints import Checkpoint, Settings
-from aioli.jobs.output import Plan
+from aioli.jobs.output import PLAN, Plan
 from aioli.jobs.planning import Adopted
-from aioli.jobs.references import adopt, find_run
+from aioli.jobs.references import adopt, check_references, find_references, find_run
 from aioli.jobs.runs import KEPT, RunsFailed
 from aioli.jobs.sweep_results import SUMMARY, TABLE, read_sweep
 from aioli.jobs.watch import Watch
@@ -75,15 +75,16 @@ def diagnose(
     for each in found:
         _check(each.spec, settings, steps)
     _check_labels(compared)
-    entries = [choice.to_entry() for choice in compared] or ["stratified"]
-    config = load(plan.config | {"methods": entries, "seeds": [each.spec.seed for each in found]})
+    config = _config(plan, compared, [each.spec.seed for each in found])
+    references = find_references(config)
+    check_references(references, config, corpus)
     points = [Checkpoint(each.spec, settings, step, corpus) for step in steps for each in found]
-    for point in points:
-        point.add_methods(
-            config, corpus, compared, method_steps or max(LEAST_STEPS, spec.train.steps // SHARE)
-        )
+    if compared:
+        other_steps = method_steps or max(LEAST_STEPS, spec.train.steps // SHARE)
+        for point in points:
+            point.add_methods(config, corpus, references, other_steps)
     with Store(out or home / "diagnosis", resume=resume) as store, write_errors_explained(store.out, KEPT):
-        adopt(store, {(each.spec.label, each.spec.seed): each for each in found})
+        adopt(store, {(each.spec.label, each.spec.seed): each for each in found} | references)
         results = _carry_out(points, corpus, store, workers, runner, watch)
         weights = _weights(spec, corpus)
         contents = [
@@ -127,13 +128,31 @@ def diagnose_sweep(sweep: Path) -> dict[str, Any]:
 def _runs(run: Path, method: str | None, seeds: Sequence[int]) -> list[Adopted]:
     if len(set(seeds)) < len(seeds):
         raise InputError(f"every seed is named once, got {list(seeds)}")
+    _check_seeds(run, method, seeds)
     found = [find_run(run, seed, method) for seed in seeds] or [find_run(run, None, method)]
     for seed, each in zip(seeds, found, strict=False):
         if each.spec.seed != seed:
-            raise InputError(
-                f"{run} has no run of seed {seed}: the one that fits is of seed {each.spec.seed}"
-            )
+            raise InputError(f"the run in {run} is of seed {each.spec.seed}, not of {seed}")
     return found
+
+
+def _check_seeds(run: Path, method: str | None, seeds: Sequence[int]) -> None:
+    """Refuse a seed that no run of an output directory has."""
+    if not (run / PLAN).exists():
+        return
+    known = sorted({each["seed"] for each in Plan(run).runs if method in (None, each["label"])})
+    missing = sorted(set(seeds) - set(known))
+    if known and missing:
+        of = "" if method is None else f" of {method!r}"
+        raise InputError(
+            f"{run} has no run{of} of seed {missing[0]}: its seeds are {', '.join(map(str, known))}"
+        )
+
+
+def _config(plan: Plan, compared: Sequence[MethodChoice], seeds: Sequence[int]) -> Config:
+    """The config of the runs, with the compared methods in place of its own: checked, and files read."""
+    entries = [choice.to_entry() for choice in compared] or ["stratified"]
+    return load(plan.config | {"methods": entries, "seeds": list(seeds), "stopping": None})
 
 
 def _check_labels(compared: Sequence[MethodChoice]) -> None:

@@ -8,13 +8,25 @@ of a method that asks for signals of a reference model needs no recipe (`registr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 from aioli.errors import InputError
+from aioli.methods.similar import replace_similar
 from aioli.protocol import Problem
 
-__all__ = ["MIXTURE", "REFERENCE", "ExtraRun", "Recipe", "derive", "one_hot", "skill_graph"]
+__all__ = [
+    "MIXTURE",
+    "REFERENCE",
+    "ExtraRun",
+    "Inner",
+    "Nested",
+    "Recipe",
+    "derive",
+    "nested",
+    "one_hot",
+    "skill_graph",
+]
 
 Result = Mapping[str, Any]
 """The content of a finished run's `result.json`."""
@@ -70,10 +82,57 @@ class Recipe:
     proxy: bool = False
 
 
+class Inner(NamedTuple):
+    """A method that is a parameter of another, as a config spells it, and its recipe."""
+
+    name: str
+    parameters: dict[str, Any]
+    recipe: Recipe | None
+
+
+Inside = Callable[[Mapping[str, Any]], Mapping[str, Inner]]
+"""The methods among a method's parameters, by parameter."""
+
+
+@dataclass(frozen=True)
+class Nested(Recipe):
+    """The recipe of a method made of others: theirs, each for its own parameters."""
+
+    inside: Inside = field(kw_only=True)
+
+
+def nested(inside: Inside) -> Nested:
+    """The recipe of a method with these methods inside; their runs keep their roles, and are shared."""
+
+    def runs(problem: Problem, parameters: Mapping[str, Any]) -> tuple[ExtraRun, ...]:
+        found: dict[str, ExtraRun] = {}
+        for name, given, recipe in inside(parameters).values():
+            needed = () if recipe is None else recipe.runs(problem, given)
+            if needed and replace_similar(given, lambda _: None, lambda _: None) != given:
+                raise InputError(
+                    f"{name} inside another method takes what it needs from runs, or a mixture from "
+                    "`similar`, not both: give it the mixture in numbers, or the parameters that the runs "
+                    "would give"
+                )
+            for run in needed:
+                known = found.setdefault(run.role, run)
+                found[run.role] = replace(run, validation=run.validation or known.validation)
+                if replace(known, validation=True) != replace(run, validation=True):
+                    raise InputError(
+                        f"{name} and another method beside it need different runs as {run.role!r}: give one "
+                        "of the two the parameters that its runs would give"
+                    )
+        return tuple(found.values())
+
+    return Nested(runs, inside=inside)
+
+
 def derive(
     recipe: Recipe | None, problem: Problem, parameters: Mapping[str, Any], results: Mapping[str, Result]
 ) -> dict[str, Any]:
     """The parameters that follow from the results of a run's inputs; those given explicitly stay as they are.
+
+    A method inside another is given anew, whole, where something follows for it.
 
     Args:
         results: `result.json` of every input, by role.
@@ -83,12 +142,25 @@ def derive(
     """
     for role, result in results.items():
         _check_names(problem, role, result)
+    if isinstance(recipe, Nested):
+        return _derive_inside(recipe, problem, parameters, results)
     found: dict[str, Any] = {}
     if MIXTURE in results:
         found["proportions"] = _answer(problem, results[MIXTURE])
     elif recipe is not None and results:
         found = recipe.derive(problem, results)
     return {key: value for key, value in found.items() if key not in parameters}
+
+
+def _derive_inside(
+    recipe: Nested, problem: Problem, parameters: Mapping[str, Any], results: Mapping[str, Result]
+) -> dict[str, Any]:
+    """The methods inside that lack something, with what follows for them."""
+    found: dict[str, Any] = {}
+    for key, (name, given, own) in recipe.inside(parameters).items():
+        if more := derive(own, problem, given, results):
+            found[key] = {name: given | more}
+    return found
 
 
 def _check_names(problem: Problem, role: str, result: Result) -> None:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib.metadata import EntryPoint
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 from aioli.errors import InputError, nearest
 from aioli.methods.construct import construct, kind_of, name_and_parameters
 from aioli.methods.parts import build_part
-from aioli.methods.recipes import REFERENCE, ExtraRun, Recipe
+from aioli.methods.recipes import REFERENCE, ExtraRun, Inner, Recipe, nested
 from aioli.methods.similar import NAME as SIMILAR
 from aioli.methods.similar import replace_similar
 from aioli.methods.zoo import METHODS, Entry
@@ -135,20 +135,50 @@ def example(name: str, problem: Problem) -> Method[Any]:
 def recipe_of(name: str) -> Recipe | None:
     """Which runs the method needs before its own; None when it needs none.
 
+    One that takes methods as parameters has a recipe that is theirs (`Nested`).
+
     Raises:
         InputError: an unknown method.
     """
-    return _entry(name).recipe
+    entry = _entry(name)
+    if entry.recipe is None and _method_parameters(entry.build):
+        return nested(partial(_inside, name))
+    return entry.recipe
+
+
+def _inside(name: str, parameters: Mapping[str, Any]) -> dict[str, Inner]:
+    """The methods among a method's parameters that are given by name, by parameter."""
+    found: dict[str, Inner] = {}
+    for key in _method_parameters(_entry(name).build):
+        if isinstance(value := parameters.get(key), str | Mapping):
+            inner, given = name_and_parameters("a method", value)
+            found[key] = Inner(inner, given, recipe_of(inner))
+    return found
+
+
+def _method_parameters(build: Callable[..., Any]) -> list[str]:
+    """Names of a constructor's parameters that are methods."""
+    if isinstance(build, partial):
+        return _method_parameters(build.func)
+    hints = get_type_hints(build.__init__ if isinstance(build, type) else build)
+    hints.pop("return", None)
+    return [
+        key
+        for key, hint in hints.items()
+        if any((get_origin(option) or option) is Method for option in (hint, *get_args(hint)))
+    ]
 
 
 def extra_runs(name: str, parameters: Mapping[str, Any], problem: Problem) -> tuple[ExtraRun, ...]:
     """The runs to finish before the method's own: those of its recipe, and a reference where it reads one.
 
+    Of a method made of others, those of their recipes.
+
     Raises:
         InputError: as `build`.
     """
     recipe = recipe_of(name)
-    runs = recipe.runs(problem, parameters) if recipe else ()
+    runs = () if recipe is None else recipe.runs(problem, parameters)
     reads = not stand_in(name, parameters, problem).needs.isdisjoint(OF_REFERENCE)
     known = any(run.role == REFERENCE for run in runs)
     return (ExtraRun(REFERENCE), *runs) if reads and not known else runs
@@ -160,10 +190,7 @@ def stand_in(name: str, parameters: Mapping[str, Any], problem: Problem) -> Meth
     Raises:
         InputError: as `build`.
     """
-    entry = _entry(name)
-    provided = entry.recipe.provides if entry.recipe else ()
-    examples = entry.example(problem) if provided else {}
-    given = {key: examples[key] for key in provided} | dict(parameters)
+    given = _with_examples(name, parameters, problem)
     if name == SIMILAR:
         given = _example_similar(problem, given)
     known = replace_similar(
@@ -172,6 +199,19 @@ def stand_in(name: str, parameters: Mapping[str, Any], problem: Problem) -> Meth
         lambda inner: {SIMILAR: _example_similar(problem, inner)},
     )
     return build(name, known)
+
+
+def _with_examples(name: str, parameters: Mapping[str, Any], problem: Problem) -> dict[str, Any]:
+    """The parameters, with examples of those that extra runs will give, also in methods inside."""
+    entry = _entry(name)
+    provided = entry.recipe.provides if entry.recipe else ()
+    examples = entry.example(problem) if provided else {}
+    given = {key: examples[key] for key in provided} | dict(parameters)
+    for key, inner in _inside(name, parameters).items():
+        known = _with_examples(inner.name, inner.parameters, problem)
+        if known != inner.parameters:
+            given[key] = {inner.name: known}
+    return given
 
 
 def _example_similar(problem: Problem, given: dict[str, Any]) -> dict[str, Any]:

@@ -52,21 +52,21 @@ def summary_table(results: Results) -> Table:
     """Test perplexity, paired differences and verdict of every method."""
     compared = results["baseline"] is not None
     columns = ["Method", "Test perplexity"]
-    columns += ["Difference", "Change", "Detectable", "Wins", "Verdict"] if compared else []
+    columns += ["Change", "Verdict", "Difference", "Detectable", "Wins"] if compared else []
     rows = []
     for method in results["methods"]:
         test, kind = method["test"], verdict(method)
         level = test["perplexity"]["mean"]
         row = [_name(method), _spread(test["perplexity"], "fixed", level)]
         if compared and kind == "baseline":
-            row += [Cell("baseline", value=0.0, mark="quiet"), _own_spread(method), *[Cell("")] * 3]
+            row += [_own_spread(method), Cell("baseline", mark="quiet"), Cell("", value=0.0), *[Cell("")] * 2]
         elif compared:
             row += [
-                _spread(method["difference"]["perplexity"], "signed", level),
                 _spread(method["relative"], "percent"),
+                Cell(WORDS[kind], _decided(method), WORDS[kind], mark=kind),
+                _spread(method["difference"]["perplexity"], "signed", level),
                 _detectable(method.get("noise")),
                 Cell(f"{method['wins']} of {method['of']}", value=method["wins"]),
-                Cell(WORDS[kind], _decided(method), WORDS[kind], mark=kind),
             ]
         bits = test["bits_per_byte"]["mean"]
         row.append(Cell(MISSING if bits is None else f"{bits:.4f}", value=bits))

@@ -127,8 +127,9 @@ def _quality(diagnosis: Diagnosis) -> Table:
         "from the others. Sums: of the weighted sum of targets. By target: the median, below it the range. "
         "Curved: targets whose residual curvature is beyond its 95% interval, which a linear law misses."
     )
-    headings = ("Checkpoint", "Horizon", "Branches", "R2 of sums", "Held out", "R2 by target", "Held out")
-    return Table(caption, (*headings, "Curved", "Noise, nats"), tuple(rows))
+    headings = ("Checkpoint", "Horizon", "Branches", "R2 of sums", "R2 of sums, held out")
+    targets = ("R2 by target", "R2 by target, held out", "Curved", "Noise, nats")
+    return Table(caption, headings + targets, tuple(rows))
 
 
 def _curved(law: Mapping[str, Any]) -> int | None:
@@ -156,7 +157,7 @@ def _gains(diagnosis: Diagnosis) -> Table:
         ]
         rows.append((*begin, *cells))
     caption = (
-        "Gain of each group: column sums of A* less their mean, hundredths of a nat, with standard errors. "
+        "Column sums of A* less their mean, hundredths of a nat, with standard errors. "
         "Coloured where the 95% interval excludes 0."
     )
     return Table(caption, ("Checkpoint", "Horizon", *diagnosis["groups"]), tuple(rows))
@@ -218,19 +219,19 @@ def _similarity(
     rows = [row for row in point["fidelity"] if row["horizon"] == law["horizon"]]
     if not rows:
         return None
-    names = [row["label"] for row in rows]
     figures = []
     for key, name in (("centred", "Centred"), ("raw", "Raw, as published")):
-        intervals = np.array([_interval(row[key]) for row in rows])
-        if np.isnan(intervals[:, 0]).all():
+        every = {row["label"]: _interval(row[key]) for row in rows}
+        known = {label: interval for label, interval in every.items() if np.isfinite(interval[0])}
+        if not known:
             continue
+        names = list(known)
         told = "; ".join(
-            f"{label} {'unknown' if np.isnan(value) else f'{value:.2f}'}"
-            for label, value in zip(names, intervals[:, 0], strict=True)
+            f"{label} {known[label][0]:.2f}" if label in known else f"{label} unknown" for label in every
         )
         svg = dot_chart(
             names,
-            intervals,
+            np.array(list(known.values())),
             f"Fidelity of methods, {name.lower()}, {title}: {told}",
             x_label="similarity to A*",
             limits=(-1.05, 1.05),
@@ -241,7 +242,8 @@ def _similarity(
     text = (
         "Similarity of a method's column sums to the branches', half cosine and half rank correlation, with "
         "its 95% interval over the measurement of A*. 1 is the same, 0 unrelated, -1 opposite. The raw form "
-        "contains the fall of the loss that all groups share; centred, only what tells groups apart counts."
+        "contains the fall of the loss that all groups share; centred, only what tells groups apart counts. "
+        "A method without such an estimate is left out."
     )
     return Section("", title, text.replace("-1", "\N{MINUS SIGN}1"), tuple(figures))
 

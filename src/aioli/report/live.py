@@ -126,6 +126,6 @@ def _as_results(going: Sequence[Going], groups: Sequence[str], *, named: bool) -
 
 
 def _so_far(run: Going, groups: int) -> dict[str, list[Any]]:
-    """Proportions that end in a gap, so that a figure does not draw them on to the last step."""
+    """Proportions that end in a gap after the current step, so that a figure does not draw them on."""
     steps, values = run.proportions["step"], run.proportions["values"]
-    return {"step": [*steps, run.steps], "values": [*values, [None] * groups]}
+    return {"step": [*steps, max([*steps, run.step])], "values": [*values, [None] * groups]}

@@ -1,4 +1,4 @@
-"""Figures of the estimated matrix A over time, as heat maps."""
+"""The matrices A that methods estimated, over time, as heat maps: a panel for each method."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from aioli.report.plots import heat_map
-from aioli.report.section import Figure, Section
+from aioli.report.section import Choice, Figure, Panels
 from aioli.report.series import Series, gather, matrices, over_seeds, select
 
-__all__ = ["matrix_sections"]
+__all__ = ["matrix_panels"]
 
 PANELS = 18
 """Of all methods together; each shows at least its first, middle and last matrix, and at most ROUNDS."""
@@ -19,17 +19,17 @@ ROUNDS = 6
 Results = Mapping[str, Any]
 
 
-def matrix_sections(results: Results) -> list[Section]:
+def matrix_panels(results: Results) -> Panels | None:
+    """Of every method that estimates a matrix; None where none does."""
     found = [(m, series) for m in results["methods"] if (series := matrices(results, m)) is not None]
-    rounds = max(3, min(ROUNDS, PANELS // max(len(found), 1)))
-    return [
-        _heat_map(results, method, series, number, rounds) for number, (method, series) in enumerate(found)
-    ]
+    if not found:
+        return None
+    rounds = max(3, min(ROUNDS, PANELS // len(found)))
+    choices = [_choice(results, method, series, rounds) for method, series in found]
+    return Panels("matrix", "Method", (choices[0]._replace(chosen=True), *choices[1:]))
 
 
-def _heat_map(
-    results: Results, method: Mapping[str, Any], series: Series, number: int, rounds: int
-) -> Section:
+def _choice(results: Results, method: Mapping[str, Any], series: Series, rounds: int) -> Choice:
     size = np.nan_to_num(np.abs(series.mean))
     columns, rows = select(size.max(axis=(0, 1))), select(size.max(axis=(0, 2)))
     values = gather(gather(series.mean, columns), rows, axis=1)
@@ -50,4 +50,4 @@ def _heat_map(
         f"scale.{numbers}"
     )
     ends = (f"{-limit:.2g}".replace("-", "\N{MINUS SIGN}"), f"+{limit:.2g}")
-    return Section(f"matrix-{number}", f"A over time: {method['label']}", text, tuple(figures), (), ends)
+    return Choice(method["label"], text, tuple(figures), chosen=False, scale=ends)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from aioli.report.html_tables import (
 )
 from aioli.report.law import law_part
 from aioli.report.live import Live
-from aioli.report.matrices import matrix_sections
+from aioli.report.matrices import matrix_panels
 from aioli.report.section import Section
 from aioli.report.targets import target_section
 from aioli.report.trajectories import loss_section, mixture_section
@@ -34,6 +35,8 @@ __all__ = ["fill_page", "page_parts", "render_page", "write_page"]
 
 Results = Mapping[str, Any]
 Diagnosis = Mapping[str, Any]
+FEW = 3
+"""Most intervals that a sentence of the reading repeats."""
 
 
 def write_page(results: Results, path: Path, diagnoses: Sequence[Diagnosis] = ()) -> None:
@@ -62,11 +65,12 @@ def page_parts(results: Results, diagnoses: Sequence[Diagnosis] = ()) -> dict[st
         "baseline": results["baseline"],
         "stopping": results.get("stopping"),
         "illustration": results["illustration"],
-        "reading": typeset(results["reading"]),
+        "reading": _reading(results["reading"]),
         "summary": summary_table(results),
         "targets": target_section(results),
         "by_target": target_table(results),
         "sections": _sections(results),
+        "matrices": matrix_panels(results),
         "costs": cost_section(results),
         "cost_table": cost_table(results),
         "ledger": ledger_table(results),
@@ -93,16 +97,25 @@ def fill_page(parts: Mapping[str, Any] | None, live: Live | None = None) -> str:
         parts: of `page_parts`; None while nothing has finished, which only a live page shows.
         live: runs that go on; the page then asks its server for changes by itself.
     """
-    given = {"title": live.title, "reading": live.reading} if live else {}
+    given = {"title": live.title, "reading": [live.reading]} if live else {}
     values = given | dict(parts or {"laws": ()}) | {"finished": parts is not None}
     return fill("comparison.html", values, live=live)
+
+
+def _reading(text: str) -> list[str]:
+    """A paragraph for each sentence; of many methods a sentence leaves the intervals to the table below."""
+    sentences = re.split(r"(?<=\.) (?=[A-Z])", text)
+    brief = [
+        re.sub(r" \([^()]* interval [^()]*\)", "", each) if each.count(" interval ") > FEW else each
+        for each in sentences
+    ]
+    return [typeset(each) for each in brief]
 
 
 def _sections(results: Results) -> list[Section]:
     drawn = [
         mixture_section(results),
         loss_section(results),
-        *matrix_sections(results),
         trust_section(results),
     ]
     return [section for section in drawn if section is not None]

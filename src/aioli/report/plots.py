@@ -37,10 +37,9 @@ VARIABLES = {INK: "var(--ink)", MUTED: "var(--muted)", GRID: "var(--grid)", SURF
 }
 SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
-    "svg.hashsalt": "aioli",
     "text.parse_math": False,
     "font.family": ["DejaVu Sans"],
-    "font.size": 10,
+    "font.size": 11.5,
     "axes.edgecolor": GRID,
     "axes.labelcolor": MUTED,
     "axes.linewidth": 0.8,
@@ -93,7 +92,7 @@ def line_chart(
 ) -> str:
     """Lines clipped to the limits of both axes; `label` describes the plot for screen readers."""
     with mpl.rc_context(SETTINGS):
-        figure, axes = _canvas(HEIGHT, left=46, bottom=36, top=20)
+        figure, axes = _canvas(HEIGHT, left=50, bottom=42, top=22)
         axes.grid(axis="y")
         for number, line in enumerate(lines):
             if line.low is not None and line.high is not None:
@@ -135,7 +134,7 @@ def dot_chart(
     A thin rule sets off the last row.
     """
     with mpl.rc_context(SETTINGS):
-        figure, axes = _canvas(ROW * len(names) + 48, left=_margin(names), bottom=38, top=10)
+        figure, axes = _canvas(ROW * len(names) + 52, left=_margin(names), bottom=42, top=10)
         axes.grid(axis="x")
         axes.axhline(len(names) - 1.5, color=GRID, linewidth=0.8)
         if zero:
@@ -156,7 +155,7 @@ def scatter(
 ) -> str:
     """Dots (x, y) [k] on two equal axes, and the line where both are the same."""
     with mpl.rc_context(SETTINGS):
-        figure, axes = _canvas(HEIGHT * 1.2, left=46, bottom=36, top=20)
+        figure, axes = _canvas(HEIGHT * 1.2, left=50, bottom=42, top=22)
         axes.grid()
         axes.plot(limits, limits, color=MUTED, linewidth=1)
         axes.plot(x, y, "o", color=COLOURS[0], markersize=3, markeredgewidth=0, alpha=0.6)
@@ -173,7 +172,7 @@ def stacked_bars(
 ) -> str:
     """A bar for each name, split into parts [names, parts] in the order of the styles, total at its end."""
     with mpl.rc_context(SETTINGS):
-        figure, axes = _canvas(ROW * 1.3 * len(names) + 48, left=_margin(names), bottom=38, top=10)
+        figure, axes = _canvas(ROW * 1.3 * len(names) + 52, left=_margin(names), bottom=42, top=10)
         axes.grid(axis="x")
         lefts = np.hstack([np.zeros((len(names), 1)), np.cumsum(parts, axis=1)])
         for part in range(parts.shape[1]):
@@ -206,8 +205,8 @@ def heat_map(
     """
     n, m = values.shape
     steep = m > 8
-    bottom = _margin(columns, per_letter=5.2 if steep else 4.2, least=30)
-    left = max(_margin(rows), _margin(columns[:1], per_letter=3.2 if steep else 4.2))
+    bottom = _margin(columns, per_letter=5.8 if steep else 4.7, least=32)
+    left = max(_margin(rows), _margin(columns[:1], per_letter=3.6 if steep else 4.7))
     with mpl.rc_context(SETTINGS):
         row_height = min(30, max(20, 260 / n)) if errors is None or m > 8 else 36
         figure, axes = _canvas(row_height * n + bottom + 24, left=left, bottom=bottom, top=4)
@@ -218,7 +217,7 @@ def heat_map(
                     text = _short(values[row, column] / scale)
                     if errors is not None:
                         text += f"\n±{_short(errors[row, column] / scale)}"
-                    axes.text(column, row, text, ha="center", va="center", fontsize=8.5, linespacing=1)
+                    axes.text(column, row, text, ha="center", va="center", fontsize=11, linespacing=1)
         axes.set_xlim(-0.5, m - 0.5)
         _rows(axes, rows)
         axes.set_xticks(
@@ -228,8 +227,8 @@ def heat_map(
             tick.set_rotation_mode("anchor")
         for spine in axes.spines.values():
             spine.set_visible(False)
-        _axis_labels(axes, "", "group trained on (across), target measured (down)")
-        figure.subplots_adjust(top=1 - 18 / (figure.get_figheight() * 72))
+        _axis_labels(axes, "", "trained on (across), measured (down)")
+        figure.subplots_adjust(top=1 - 20 / (figure.get_figheight() * 72))
         return _markup(figure, label)
 
 
@@ -244,7 +243,7 @@ def _cell(axes: Axes, row: int, column: int, value: float, limit: float) -> None
         colour, strength = COLOURS[0 if value >= 0 else 1], min(1.0, abs(value) / limit)
     else:
         colour, strength = MUTED, 0.3
-    face = to_rgba(colour, 0.8 * strength)
+    face = to_rgba(colour, 0.6 * strength)
     corner = (column - 0.5, row - 0.5)
     axes.add_patch(Rectangle(corner, 1, 1, facecolor=face, edgecolor=SURFACE, linewidth=1.5))
 
@@ -254,7 +253,7 @@ def _canvas(height: float, *, left: float, bottom: float, top: float) -> tuple[F
     FigureCanvasSVG(figure)
     figure.patch.set_visible(False)
     figure.subplots_adjust(
-        left=left / WIDTH, right=1 - 10 / WIDTH, bottom=bottom / height, top=1 - top / height
+        left=left / WIDTH, right=1 - 14 / WIDTH, bottom=bottom / height, top=1 - top / height
     )
     axes = figure.add_subplot()
     axes.patch.set_visible(False)
@@ -262,7 +261,7 @@ def _canvas(height: float, *, left: float, bottom: float, top: float) -> tuple[F
     return figure, axes
 
 
-def _margin(names: Sequence[str], per_letter: float = 5.6, least: float = 24) -> float:
+def _margin(names: Sequence[str], per_letter: float = 6.3, least: float = 24) -> float:
     return max(least, 12 + per_letter * max(len(shorten(name)) for name in names))
 
 
@@ -279,15 +278,15 @@ def _rows(axes: Axes, names: Sequence[str]) -> None:
 
 def _axis_labels(axes: Axes, x_label: str, y_label: str) -> None:
     """The x label below the axis, the y label level above it, where it is read without turning the head."""
-    axes.set_xlabel(x_label, loc="right", fontsize=9)
+    axes.set_xlabel(x_label, loc="right", fontsize=11)
     if y_label:
-        axes.set_title(y_label, fontsize=9, color=MUTED, loc="left", pad=4)
+        axes.set_title(y_label, fontsize=11, color=MUTED, loc="left", pad=4)
 
 
 def _markup(figure: Figure, label: str) -> str:
-    """The figure as an SVG element without declarations, identifiers or fixed size."""
+    """The figure as an SVG element without declarations or fixed size; its label makes its identifiers."""
     buffer = io.StringIO()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), mpl.rc_context({"svg.hashsalt": label}):
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     text = buffer.getvalue()

@@ -89,8 +89,9 @@ def loss_section(results: Results) -> Section | None:
 
 
 def _loss_figure(name: str, lines: Sequence[Line], ends: str, steps: int) -> Figure:
-    """Limits leave out what only the first tenth of training reaches."""
-    late = np.concatenate([line.y[line.x >= steps / 10] for line in lines])
+    """Limits leave out what only the first tenth of what was trained so far reaches."""
+    begin = max(line.x.max() for line in lines) / 10
+    late = np.concatenate([line.y[line.x >= begin] for line in lines])
     shown = late if np.isfinite(late).any() else np.concatenate([line.y for line in lines])
     svg = line_chart(
         lines,

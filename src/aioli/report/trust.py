@@ -61,4 +61,4 @@ def _scores(told: list[Mapping[str, Any]]) -> str:
         known: Array = np.array([each[key] for each in told if each.get(key) is not None], dtype=np.float64)
         if known.size:
             parts.append(f"{name} {known.mean():{form}}")
-    return "".join(f", {part}" for part in parts)
+    return "".join(f", {part}" for part in parts).replace("-", "\N{MINUS SIGN}")

@@ -78,7 +78,8 @@ def what_if_of_fit(fit: Fit, name: str = "what-if") -> WhatIf:
     start = "the mean of the runs"
     caption = (
         "Final losses in nats per token, with the 95% interval of one run; the difference has that of the "
-        f"law alone, from {min(len(fit.replicates), REPLICATES)} refits. The mean is weighted."
+        f"law alone, from {min(len(fit.replicates), REPLICATES)} refits. The mean is "
+        "weighted as the objective is."
     )
     found = WhatIf(
         id=name,

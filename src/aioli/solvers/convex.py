@@ -29,7 +29,8 @@ def values(losses: ConvexLosses, p: Array) -> Array:
     p = np.maximum(p, TINY)
     for terms, term in zip(losses[2:], (_exponentials, _powers, _inverses), strict=True):
         if terms is not None:
-            total = total + (terms.weight * term(terms, p)) @ _onto(terms, losses.constant.size)
+            parts = terms.weight * term(terms, p)
+            total = total + _summed(terms, parts.T, losses.constant.size).T
     return total
 
 
@@ -38,14 +39,14 @@ def gradients(losses: ConvexLosses, p: Array) -> Array:
     total, p, n = losses.linear, np.maximum(p, TINY), losses.constant.size
     if (terms := losses.exponentials) is not None:
         scale = terms.weight * _exponentials(terms, p)
-        total = total + _onto(terms, n).T @ (scale[:, None] * terms.second)
+        total = total + _summed(terms, scale[:, None] * terms.second, n)
     if (terms := losses.powers) is not None:
         slopes = -terms.second * terms.first * p ** (-terms.second - 1)
-        total = total + _onto(terms, n).T @ (terms.weight[:, None] * slopes)
+        total = total + _summed(terms, terms.weight[:, None] * slopes, n)
     if (terms := losses.inverses) is not None:
         scale = -terms.weight * terms.powers * _sums(terms, p) ** (-terms.powers - 1)
         slopes = terms.second * terms.first * p ** (terms.second - 1)
-        total = total + _onto(terms, n).T @ (scale[:, None] * slopes)
+        total = total + _summed(terms, scale[:, None] * slopes, n)
     return total
 
 
@@ -112,9 +113,18 @@ def of_targets(losses: ConvexLosses, kept: NDArray[np.bool_]) -> ConvexLosses:
     return ConvexLosses(losses.constant[kept], losses.linear[kept], *kinds)
 
 
-def _onto(terms: Terms, n: int) -> Array:
-    """[r, n] 1 at each term's target."""
-    return np.eye(n)[terms.target.astype(np.int64)]
+def _summed(terms: Terms, parts: Array, n: int) -> Array:
+    """[n, ...] sums over the terms of each target, of parts [r, ...]; work grows with r, not with r n."""
+    target = terms.target.astype(np.int64)
+    if target.size == n and (target == np.arange(n)).all():  # one each, in order: the usual law
+        return parts
+    total = np.zeros((n, *parts.shape[1:]))
+    if target.size:
+        order = np.argsort(target, kind="stable")
+        target = target[order]
+        first = np.flatnonzero(np.concatenate([[True], target[1:] != target[:-1]]))
+        total[target[first]] = np.add.reduceat(parts[order], first, axis=0)
+    return total
 
 
 def _exponentials(terms: Terms, p: Array) -> Array:

@@ -59,7 +59,9 @@ function lineChart(title, unit, series, order, [low, high], steps, stairs) {
   const [left, right, top, bottom] = [46, 330, 20, 184];
   const x = (step) => left + ((right - left) * step) / steps;
   const y = (value) => bottom - ((bottom - top) * (Math.min(Math.max(value, low), high + (high - low)) - low)) / (high - low);
-  const ticks = [0, 1, 2, 3, 4].map((k) => low + ((high - low) * k) / 4);
+  const raw = (high - low) / 5, power = 10 ** Math.floor(Math.log10(raw));
+  const gap = [1, 2, 5, 10].map((k) => k * power).find((k) => k >= raw), ticks = [];
+  for (let k = Math.ceil(low / gap); k * gap <= high; k += 1) ticks.push(k * gap);
   const path = (j) => {
     let text = "", last = null;
     series[0].forEach((step, k) => {
@@ -73,11 +75,11 @@ function lineChart(title, unit, series, order, [low, high], steps, stairs) {
   };
   const clip = `clip-${title.replace(/\W/g, "-")}`;
   const told = order.map((j) => series[1].at(-1)[j]).map((v) => (v === null ? "none" : v.toFixed(3))).join(", ");
-  return `<figure><figcaption>${escaped(title)}</figcaption><svg viewBox="0 0 340 220" role="img" aria-label="${escaped(`${title}; at the end: ${told}`)}" font-size="10">
+  return `<figure><figcaption>${escaped(title)}</figcaption><svg viewBox="0 0 340 220" role="img" aria-label="${escaped(`${title}; at the end: ${told}`)}" font-size="11.5">
 <clipPath id="${clip}"><rect x="${left}" y="${top}" width="${right - left}" height="${bottom - top}"/></clipPath>
-<text x="${left}" y="12" fill="var(--muted)" font-size="9">${unit}</text>
-${ticks.map((v) => `<g><path d="M${left} ${y(v).toFixed(1)}H${right}" stroke="var(--grid)"/><text x="${left - 4}" y="${(y(v) + 3.5).toFixed(1)}" text-anchor="end" fill="var(--muted)">${v.toFixed(2)}</text></g>`).join("")}
+<text x="${left}" y="12" fill="var(--muted)" font-size="11">${unit}</text>
+${ticks.map((v) => `<g><path d="M${left} ${y(v).toFixed(1)}H${right}" stroke="var(--grid)"/><text x="${left - 4}" y="${(y(v) + 3.5).toFixed(1)}" text-anchor="end" fill="var(--muted)">${v.toFixed(Math.max(0, Math.ceil(-Math.log10(gap) - 1e-9)))}</text></g>`).join("")}
 ${[0, 0.5, 1].map((s) => `<text x="${x(s * steps)}" y="198" text-anchor="${s === 1 ? "end" : s ? "middle" : "start"}" fill="var(--muted)">${Math.round(s * steps)}</text>`).join("")}
-<text x="${right}" y="214" text-anchor="end" fill="var(--muted)" font-size="9">optimiser step</text>
+<text x="${right}" y="214" text-anchor="end" fill="var(--muted)" font-size="11">optimiser step</text>
 <g clip-path="url(#${clip})">${order.map((j) => `<path d="${path(j)}" fill="none" stroke-width="1.6" ${stroke(j)}/>`).join("")}</g></svg></figure>`;
 }

@@ -1,4 +1,5 @@
 // One slider a group: the others keep their ratios.
+const LEAST_OUTSIDE = 0.001; // of a mixture: whole sequences round it by as much
 function whatIf(root) {
   const stored = root.querySelector("script[type='application/json']");
   if (!stored || root.dataset.ready) return;
@@ -38,10 +39,12 @@ function whatIf(root) {
     });
     const share = shareOutside(p, asked.trained);
     root.dataset.outside = share;
-    root.classList.toggle("extrapolates", share > 0);
-    status.textContent = share > 0
-      ? `Extrapolation: ${share < 0.001 ? "less than 0.1" : (100 * share).toFixed(1)}% of this mixture lies outside the mixtures that the law was fitted to, and no interval here covers that.`
+    const outside = share >= LEAST_OUTSIDE;
+    root.classList.toggle("extrapolates", outside);
+    const told = outside
+      ? `Extrapolation: ${(100 * share).toFixed(1)}% of this mixture lies outside the mixtures that the law was fitted to, and no interval here covers that.`
       : "Inside the mixtures that the law was fitted to.";
+    if (status.textContent !== told) status.textContent = told;
   };
   const start = () => {
     asked = choices[choice ? choice.selectedIndex : 0];

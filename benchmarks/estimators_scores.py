@@ -1,0 +1,122 @@
+"""Scores of the estimator bench: how near every estimate is to the law of the branches, over checkpoints.
+
+All are scored against the same truth: column sums less their mean with curvature allowed for (`gains` of
+`aioli.analysis.diagnosis`), by the centred similarity. Two rows bound the scale: `random numbers`, and the
+`ceiling`, the law itself against an independent second measurement of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from aioli.analysis.fidelity import centred, fidelity_of, similarities
+from aioli.protocol import Array
+
+REFERENCE = "probes 2x4"
+"""The estimator that the others are compared with, at the same checkpoints: about Aioli's own sizes."""
+NULL, CEILING, BRANCHES = "random numbers", "ceiling", "branches"
+DRAWS = 400
+NAN = float("nan")
+
+Point = Mapping[str, Any]
+
+
+def summary(points: Sequence[Point]) -> list[dict[str, Any]]:
+    """A row for each estimator and horizon: means over checkpoints and seeds with standard errors, and cost.
+
+    `change` is that of the centred similarity against `REFERENCE` at the same checkpoints. None where a
+    similarity is not defined, or one checkpoint gives no error. The errors of `NULL` and `CEILING` are how
+    far the mean of one random, or perfect, estimator scatters over as many checkpoints.
+    """
+    rows = []
+    for horizon in sorted({law["horizon"] for point in points for law in point["laws"]}):
+        found = [scored for point in points if (scored := at_horizon(point, horizon))]
+        base = column(found, REFERENCE, "centred")
+        for label in dict.fromkeys(label for each in found for label in each):
+            scores, spread = column(found, label, "centred"), column(found, label, "spread")
+            mean, error = mean_error(scores)
+            if np.isfinite(spread).any():
+                error = float(np.sqrt(np.nansum(spread**2)) / np.isfinite(spread).sum())
+            change, change_error = mean_error(scores - base)
+            rows.append(
+                {
+                    "estimator": label,
+                    "horizon": horizon,
+                    "checkpoints": int(np.isfinite(scores).sum()),
+                    "centred": mean,
+                    "centred_error": error,
+                    "raw": mean_error(column(found, label, "raw"))[0],
+                    "change": change,
+                    "change_error": change_error,
+                    "cost": mean_cost([each[label].get("cost") for each in found if label in each]),
+                }
+            )
+    return rows
+
+
+def column(found: Sequence[Mapping[str, Mapping[str, Any]]], label: str, key: str) -> Array:
+    """[checkpoints] of one estimator; NaN where it has none."""
+    return np.array([each.get(label, {}).get(key, NAN) for each in found], dtype=np.float64)
+
+
+def mean_cost(costs: Sequence[Mapping[str, float] | None]) -> dict[str, float]:
+    known = [cost for cost in costs if cost]
+    return {key: float(np.mean([cost[key] for cost in known])) for key in known[0]} if known else {}
+
+
+def at_horizon(point: Point, horizon: int) -> dict[str, dict[str, Any]]:
+    """Similarities and cost by estimator at one checkpoint; {} where no branch is so long."""
+    laws = {law["horizon"]: law for law in point["laws"]}
+    if horizon not in laws:
+        return {}
+    gains, sums = (np.array(laws[horizon][key], dtype=np.float64) for key in ("gains", "sums"))
+    found: dict[str, dict[str, Any]] = {}
+    for label, estimate in point["estimates"].items():
+        ours = np.array(estimate["sums"], dtype=np.float64)
+        found[label] = {
+            "centred": fidelity_of(ours, gains, centre=True).similarity,
+            "raw": fidelity_of(ours, sums).similarity if estimate["matrix"] else NAN,
+            "cost": estimate["cost"],
+        }
+    for other, law in laws.items():
+        if other < horizon:
+            found[f"{BRANCHES} of {other} steps"] = {
+                "centred": fidelity_of(np.array(law["gains"]), gains, centre=True).similarity,
+                "raw": fidelity_of(np.array(law["sums"]), sums).similarity,
+            }
+    rng = np.random.default_rng([point["seed"], point["step"], horizon])
+    found[NULL] = spread_of(rng.normal(size=(DRAWS, gains.size)), gains)
+    found[CEILING] = ceiling(gains, np.array(laws[horizon]["gain_errors"], dtype=np.float64), rng)
+    return found
+
+
+def ceiling(gains: Array, errors: Array, rng: np.random.Generator) -> dict[str, float]:
+    """How similar the law is to itself, drawn again within its errors: what a perfect estimator would score.
+
+    Noise in the measured gains makes them look further apart than they are, so this is a little too high.
+
+    Args:
+        gains, errors: [m], centred, and the standard errors that they have after centring.
+    """
+    before_centring = errors / np.sqrt(1 - 1 / max(gains.size, 2))
+    return spread_of(gains + before_centring * rng.normal(size=(DRAWS, gains.size)), gains)
+
+
+def spread_of(draws: Array, gains: Array) -> dict[str, float]:
+    """Mean and standard deviation of the similarity over draws [d, m]."""
+    values = similarities(centred(gains), draws - draws.mean(axis=1, keepdims=True))
+    known = values[np.isfinite(values)]
+    if not known.size:
+        return {"centred": NAN, "spread": NAN}
+    return {"centred": float(known.mean()), "spread": float(known.std())}
+
+
+def mean_error(values: Array) -> tuple[float | None, float | None]:
+    """Mean and standard error of the finite values; None where there are too few."""
+    kept = values[np.isfinite(values)]
+    if not kept.size:
+        return None, None
+    return float(kept.mean()), float(kept.std(ddof=1) / np.sqrt(kept.size)) if kept.size > 1 else None

@@ -1,0 +1,164 @@
+"""The estimator bench: scores against a planted law, and its report from kept lines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from benchmarks.estimators import estimators
+from benchmarks.estimators_kept import POINTS, RUNS, keep_points, keep_runs, read_points
+from benchmarks.estimators_plot import front, worth
+from benchmarks.estimators_report import table, write_report
+from benchmarks.estimators_scores import CEILING, NULL, REFERENCE, at_horizon, summary
+
+from aioli.analysis.diagnosis import fidelities, law_at
+from aioli.config import read_methods
+from aioli.errors import InputError
+from aioli.sweep.designs import smoothed
+from aioli.sweep.region import Region
+
+M = 7
+DESIGN = np.vstack(
+    [smoothed(Region.simplex(M), 0.4), smoothed(Region.simplex(M), 0.8), np.full((1, M), 1 / M)]
+)
+WORTH = np.random.default_rng(0).normal(size=M)
+A = 0.01 * np.eye(M) * WORTH + 0.1 + 0.002 * WORTH
+LABELS = [choice.label for choice in read_methods(estimators(M, True, 500))]
+COST = {"probe_steps": 8, "evaluation_tokens": 4096, "seconds": 1.5, "other_runs": 0}
+
+
+def branch(mixture: np.ndarray, rng: np.random.Generator, noise: float) -> dict[str, Any]:
+    """The result of a branch in a world whose law over h steps is A h / 20."""
+    points = [{"step": 0, "loss": [3.0] * M, "drawn": [0] * M}]
+    for steps in (5, 20):
+        loss = 3 - A @ mixture * steps / 20 + noise * rng.normal(size=M)
+        points.append({"step": steps, "loss": loss.tolist(), "drawn": (1e6 * mixture).tolist()})
+    return {"id": "x", "branch": {"points": points}}
+
+
+def planted(noise: float, labels: list[str]) -> dict[str, Any]:
+    """What `diagnose` returns at three checkpoints: estimators that see A, the later ones with less noise."""
+    points = []
+    for step in (200, 500, 1000):
+        rng = np.random.default_rng(step)
+        laws = [law_at([branch(row, rng, noise) for row in DESIGN], h, np.ones(M)) for h in (5, 20)]
+        results = [
+            {
+                "label": label,
+                "seed": 0,
+                "matrices": [{"values": (A + 0.02 * rng.normal(size=A.shape) / k).tolist()}],
+            }
+            for k, label in enumerate(labels, start=1)
+        ]
+        rows = fidelities(results, laws, np.ones(M))
+        for row in rows:
+            row["cost"] = COST | {"worth_steps": 2.0 * labels.index(row["label"])}
+        cost = {"train_tokens": 1, "seconds": 1.0}
+        point = {"seed": 0, "step": step, "losses": [3.0] * M, "laws": laws, "fidelity": rows, "runs": ["r"]}
+        points.append(point | {"cost": cost, "trunk_cost": cost})
+    names = [f"g{j}" for j in range(M)]
+    same = {"label": "stratified", "groups": names, "targets": names, "steps": 1500, "orders": 1}
+    return same | {"weights": [1.0] * M, "points": points}
+
+
+def kept(tmp_path: Path, noise: float = 1e-4, labels: list[str] = LABELS) -> Path:
+    keep_points(planted(noise, labels), tmp_path / POINTS)
+    return tmp_path / POINTS
+
+
+def test_all_are_scored_against_the_same_truth_between_chance_and_ceiling(tmp_path: Path) -> None:
+    content = planted(1e-4, LABELS)
+    rows = summary(read_points(kept(tmp_path)))
+    of = {(row["estimator"], row["horizon"]): row for row in rows}
+    told = [
+        r for p in content["points"] for r in p["fidelity"] if (r["label"], r["horizon"]) == (LABELS[3], 20)
+    ]
+    assert of[LABELS[3], 20]["centred"] == pytest.approx(
+        np.mean([row["centred"]["similarity"] for row in told]), abs=1e-4
+    )
+    assert of[LABELS[3], 20]["raw"] == pytest.approx(
+        np.mean([r["raw"]["similarity"] for r in told]), abs=1e-4
+    )
+    assert of[CEILING, 20]["centred"] > 0.98 and abs(of[NULL, 20]["centred"]) < 0.1
+    assert 0.1 < of[NULL, 20]["centred_error"] < 0.4  # of the mean of three random estimators
+    assert of["branches of 5 steps", 20]["centred"] > 0.95 and ("branches of 5 steps", 5) not in of
+    assert of[LABELS[-1], 20]["centred"] > of[LABELS[0], 20]["centred"]
+    assert of[REFERENCE, 20]["change"] == 0 and of[REFERENCE, 20]["checkpoints"] == 3
+    change = of[LABELS[-1], 20]
+    assert change["change"] == pytest.approx(change["centred"] - of[REFERENCE, 20]["centred"])
+
+
+def test_the_ceiling_falls_with_the_noise_of_the_truth(tmp_path: Path) -> None:
+    ceilings = []
+    for noise in (1e-4, 3e-3, 3e-2):
+        point = read_points(kept(tmp_path, noise, LABELS[:1]))[0]
+        ceilings.append(at_horizon(point, 20)[CEILING]["centred"])
+    assert ceilings[0] > ceilings[1] > ceilings[2]
+    assert at_horizon(point, 75) == {}
+
+
+def test_the_front_holds_what_nothing_cheaper_beats() -> None:
+    costs = {"dear": (9, 0.8), "cheap": (1, 0.2), "beaten": (5, 0.1), "twin": (1, 0.1), "free": (0, -0.3)}
+    rows = [
+        {"estimator": name, "centred": value, "cost": {"worth_steps": cost}}
+        for name, (cost, value) in costs.items()
+    ]
+    assert [row["estimator"] for row in front(rows)] == ["free", "cheap", "dear"]
+    assert worth(rows[-1]) == 0.1 and front([]) == []
+
+
+def test_the_report_is_the_same_bytes_from_the_kept_lines(tmp_path: Path) -> None:
+    kept(tmp_path, 1e-3)
+    names = ("table.json", "table.md", "pareto.svg", "pareto.png")
+    rows = write_report("seven", tmp_path)
+    first = {name: (tmp_path / name).read_bytes() for name in names}
+    assert write_report("seven", tmp_path) == rows
+    assert first == {name: (tmp_path / name).read_bytes() for name in names}
+    assert len(first["pareto.png"]) > 20_000
+    assert all(f">{label}<" in first["pareto.svg"].decode() for label in LABELS)
+    assert max(map(len, (tmp_path / POINTS).read_text().splitlines())) <= 20_000
+    lines = first["table.md"].decode().splitlines()
+    body = lines[lines.index(next(line for line in lines if line.startswith("|---"))) + 1 :]
+    assert body[0].startswith(f"| {CEILING} |") and body[-1].startswith(f"| {NULL} |")
+    assert len(body) == len(LABELS) + 3 and {line.count("|") for line in body} == {body[0].count("|")}
+    assert next(line for line in body if "| probes 2x4 |" in line).endswith("| 8 | 4096 | 1.5 | 0 | 2.0 |")
+
+
+def test_a_law_that_explains_nothing_and_one_checkpoint_leave_no_gaps_in_the_table(tmp_path: Path) -> None:
+    (point, *_) = read_points(kept(tmp_path, labels=LABELS[:2]))
+    for law in point["laws"]:
+        law |= {"sums_r2": None, "sums_held_out_r2": None}
+    text = table("seven", [point], summary([point]))
+    assert "- at 5, - at 20" in text and "nan" not in text.lower()
+
+
+def test_nothing_kept_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="run the bench without --report first"):
+        write_report("seven", tmp_path)
+    (tmp_path / POINTS).write_text('{"seed": 0\n')
+    with pytest.raises(InputError, match="is damaged"):
+        write_report("seven", tmp_path)
+
+
+def test_kept_runs_hold_what_was_measured_and_no_curves(tmp_path: Path) -> None:
+    curve = {"step": list(range(5000)), "loss": [3.123456789] * 5000}
+    result = {
+        "id": "ab",
+        "label": "probes 2x4",
+        "method": "lmo",
+        "seed": 0,
+        "curves": curve,
+        "cost": {"seconds": 1.23456789, "assumptions": {"flops": "counted"}},
+        "matrices": [{"step": 1, "values": [[0.0]]}, {"step": 9, "values": [[0.123456789]]}],
+        "proportions": {"step": [0, 9], "values": [[1.0], [0.5]]},
+    }
+    (tmp_path / "store/runs/ab").mkdir(parents=True)
+    (tmp_path / "store/runs/ab/result.json").write_text(json.dumps(result))
+    keep_runs(tmp_path / "store", ["ab", "ab"], tmp_path / RUNS)
+    (line,) = (tmp_path / RUNS).read_text().splitlines()
+    found = json.loads(line)
+    assert found["matrices"] == [{"step": 9, "values": [[0.123457]]}] and "curves" not in found
+    assert found["proportions"] == {"step": [9], "values": [[0.5]]} and found["cost"] == {"seconds": 1.23457}
