@@ -13,11 +13,13 @@ from aioli.sweep.designs import grid, grid_steps, space_filling
 from aioli.sweep.region import Region
 
 __all__ = [
+    "CONTROL",
     "FULL",
     "QUICK",
     "SETTINGS",
     "Plan",
     "Setting",
+    "compared_laws",
     "learners",
     "static",
     "sweep_mixtures",
@@ -25,6 +27,7 @@ __all__ = [
 ]
 
 Entry = str | dict[str, Any]
+CONTROL = "stratified, shaken"
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,9 @@ class Plan:
         """Every online method of the comparison without limits on extra runs.
 
         DoGE's mu keeps the published ratio of learning rate to mu, Skill-It's graph comes from one-hot runs
-        of a fifth of the length, and the bandit waits for the end of the learning-rate warm-up.
+        of a fifth of the length, and the bandit waits for the end of the learning-rate warm-up. The last is
+        a control, what comes of changing nothing that matters: all rows share the luck of the same
+        stratified runs, which no row's interval knows.
         """
         matched = {"matched": {"objective": "mean_perplexity"}, "label": "matched"}
         if self.quick:
@@ -125,7 +130,15 @@ class Plan:
             {"skill_it": {}, "run_steps": 0.2, "label": "skill_it"},
             "doremi",
             {"doge": {"mu": 0.16}, "label": "doge"},
+            shaken(setting.groups),
         ]
+
+
+def shaken(groups: int) -> Entry:
+    """The control: proportions a thousandth off, which only changes the order in which groups are dealt."""
+    nudge = np.zeros(groups)
+    nudge[[0, -1]] = 0.001, -0.001
+    return {"static": {"proportions": (1 / groups + nudge).tolist()}, "label": CONTROL}
 
 
 def compared_laws(plan: Plan) -> list[Entry]:

@@ -123,8 +123,7 @@ def _overall(settings: Mapping[str, Any], label: str) -> dict[str, Any]:
     """One method over the settings; the mean is taken for each seed first: its interval is over seeds."""
     rows = {name: each["methods"][label] for name, each in settings.items() if label in each["methods"]}
     means = [row["change"][0] for row in rows.values()]
-    percents = [row["percent"][0] for row in rows.values()]
-    worst = list(rows)[int(np.argmax(percents))]
+    worst = list(rows)[int(np.argmax(means))]
     shared = set.intersection(*(set(row["seeds"]) for row in rows.values()))
     keep = {name: [row["seeds"].index(seed) for seed in sorted(shared)] for name, row in rows.items()}
 
