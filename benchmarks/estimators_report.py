@@ -38,8 +38,8 @@ def table(setting: str, points: Sequence[Mapping[str, Any]], rows: Sequence[Mapp
         f"# Estimators on {setting.replace('_', ' ')}",
         "",
         "Centred similarity of column sums to the gains that branches measured, mean over checkpoints and "
-        f"seeds (standard error). Checkpoints: {', '.join(checkpoints)}, of {points[0]['steps']} steps; "
-        f"every branch on {orders(points[0]['orders'])}.",
+        f"seeds (standard error, {over(points)}). Checkpoints: {', '.join(checkpoints)}, of "
+        f"{points[0]['steps']} steps; every branch on {orders(points[0]['orders'])}.",
         "",
         "R2 of the linear law, each branch predicted from the others where there are enough, mean over "
         "checkpoints: " + ", ".join(f"{law_r2(points, horizon)} at {horizon}" for horizon in horizons) + ".",
@@ -69,6 +69,10 @@ def table(setting: str, points: Sequence[Mapping[str, Any]], rows: Sequence[Mapp
 
 def orders(count: int) -> str:
     return "one order of the data" if count == 1 else f"{count} orders of the data"
+
+
+def over(points: Sequence[Mapping[str, Any]]) -> str:
+    return "over seeds" if len({point["seed"] for point in points}) > 1 else "over checkpoints"
 
 
 def ordered(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -28,19 +28,21 @@ def summary(points: Sequence[Point]) -> list[dict[str, Any]]:
     """A row for each estimator and horizon: means over checkpoints and seeds with standard errors, and cost.
 
     `change` is that of the centred similarity against `REFERENCE` at the same checkpoints. None where a
-    similarity is not defined, or one checkpoint gives no error. The errors of `NULL` and `CEILING` are how
-    far the mean of one random, or perfect, estimator scatters over as many checkpoints.
+    similarity is not defined, or one checkpoint gives no error. Checkpoints of one seed are not independent:
+    errors are those of the seeds' means, with one seed over its checkpoints. The errors of `NULL` and
+    `CEILING` are how far the mean of one random, or perfect, estimator scatters over as many checkpoints.
     """
     rows = []
     for horizon in sorted({law["horizon"] for point in points for law in point["laws"]}):
-        found = [scored for point in points if (scored := at_horizon(point, horizon))]
+        scored = [(point["seed"], at_horizon(point, horizon)) for point in points]
+        seeds, found = [seed for seed, each in scored if each], [each for _, each in scored if each]
         base = column(found, REFERENCE, "centred")
         for label in dict.fromkeys(label for each in found for label in each):
             scores, spread = column(found, label, "centred"), column(found, label, "spread")
-            mean, error = mean_error(scores)
+            mean, error = mean_error(scores, seeds)
             if np.isfinite(spread).any():
                 error = float(np.sqrt(np.nansum(spread**2)) / np.isfinite(spread).sum())
-            change, change_error = mean_error(scores - base)
+            change, change_error = mean_error(scores - base, seeds)
             rows.append(
                 {
                     "estimator": label,
@@ -48,7 +50,7 @@ def summary(points: Sequence[Point]) -> list[dict[str, Any]]:
                     "checkpoints": int(np.isfinite(scores).sum()),
                     "centred": mean,
                     "centred_error": error,
-                    "raw": mean_error(column(found, label, "raw"))[0],
+                    "raw": mean_error(column(found, label, "raw"), seeds)[0],
                     "change": change,
                     "change_error": change_error,
                     "cost": mean_cost([each[label].get("cost") for each in found if label in each]),
@@ -114,9 +116,13 @@ def spread_of(draws: Array, gains: Array) -> dict[str, float]:
     return {"centred": float(known.mean()), "spread": float(known.std())}
 
 
-def mean_error(values: Array) -> tuple[float | None, float | None]:
-    """Mean and standard error of the finite values; None where there are too few."""
-    kept = values[np.isfinite(values)]
-    if not kept.size:
+def mean_error(values: Array, seeds: Sequence[int]) -> tuple[float | None, float | None]:
+    """Mean and standard error of the finite values, of one seed each; None where there are too few."""
+    known = np.isfinite(values)
+    if not known.any():
         return None, None
-    return float(kept.mean()), float(kept.std(ddof=1) / np.sqrt(kept.size)) if kept.size > 1 else None
+    by_seed = [values[known & (np.array(seeds) == seed)] for seed in dict.fromkeys(seeds)]
+    each = [float(mine.mean()) for mine in by_seed if mine.size]
+    kept = np.array(each) if len(each) > 1 else values[known]
+    error = float(kept.std(ddof=1) / np.sqrt(kept.size)) if kept.size > 1 else None
+    return float(values[known].mean()), error

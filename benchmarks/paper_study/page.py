@@ -119,9 +119,10 @@ def _changes(found: Answers) -> Section:
 def _correlation(found: Answers) -> Section:
     figures, keys = [], []
     horizons = list(found["correlation"])
-    labels = list(
-        dict.fromkeys(dot["method"] for dot in found["correlation"][horizons[0]]["centred"]["dots"])
-    )
+    every = [
+        dot for forms in found["correlation"].values() for each in forms.values() for dot in each["dots"]
+    ]
+    labels = list(dict.fromkeys(dot["method"] for dot in every))
     keys = [Key(label, style(number), filled=True) for number, label in enumerate(labels)]
     for horizon in dict.fromkeys([horizons[0], horizons[-1]]):
         for form, each in found["correlation"][horizon].items():
@@ -181,9 +182,9 @@ def _gains(found: Answers) -> Section:
         legend = tuple(Key(group, style(number)) for number, group in enumerate(row["groups"]))
         figures.append(Figure(title, svg, legend))
     text = (
-        "Column sums of the true law less their mean: by how much more the mean loss falls when a "
-        "group's share is one instead of average. Bands are two standard errors over seeds. Lines that "
-        "cross would mean that the best group changes during training."
+        "Column sums of the true law less their mean: by how much more the sum of the targets' losses falls "
+        "when a group's share is one instead of average. Bands are two standard errors over seeds. Lines "
+        "that cross would mean that the best group changes during training."
     )
     return Section("gains", "Gains of the groups over training", text, tuple(figures))
 

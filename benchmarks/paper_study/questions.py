@@ -76,13 +76,13 @@ def paired(ours: Mapping[int, float], theirs: Mapping[int, float]) -> dict[str, 
         "by_seed": percent.tolist(),
         "by_seed_change": difference.tolist(),
         "lower_in": int((difference < 0).sum()),
-        "verdict": verdict(_triple(difference)),
+        "verdict": verdict(_triple(percent)),
         "detectable": noise.detectable if noise else None,
     }
 
 
 def verdict(triple: Sequence[float | None]) -> str:
-    """better, worse, or undecided, by an interval (mean, low, high) of a perplexity's change."""
+    """better, worse, or undecided, by the interval (mean, low, high) of a change of perplexity."""
     _, low, high = triple
     if low is None or high is None:
         return "undecided"
@@ -173,7 +173,7 @@ def laws(
         "published": dict(PUBLISHED_R2),
         "static": static,
         "static_mean": {
-            law: {key: _mean([each[law][key] for each in static.values()]) for key in ("r2", "held_out_r2")}
+            law: {key: find([each[law][key] for each in static.values()]) for key, find in SUMMARIES}
             for law in ("log-linear", "linear")
         }
         if static
@@ -194,8 +194,8 @@ def laws(
         horizons = sorted({h for each in found["dynamic"].values() for h in each})
         found["dynamic_mean"] = {
             horizon: {
-                key: _mean([each[horizon][key] for each in found["dynamic"].values()])
-                for key in ("r2", "held_out_r2", "sums_r2")
+                key: find([each[horizon][key] for each in found["dynamic"].values()])
+                for key, find in (*SUMMARIES, ("sums_r2", _median))
             }
             for horizon in horizons
         }
@@ -205,11 +205,9 @@ def laws(
 
 
 def _static(lines: Sequence[Line]) -> dict[str, dict[str, float | None]]:
-    """R2 of static laws on whole runs, mean over targets: fitted, and each run predicted from the others."""
+    """R2 of static laws on whole runs: fitted, and each run predicted from the others (`SUMMARIES`)."""
     quality = static_quality(_table(lines))["laws"]
-    return {
-        law: {key: _mean(values[key]) for key in ("r2", "held_out_r2")} for law, values in quality.items()
-    }
+    return {law: {key: find(values[key]) for key, find in SUMMARIES} for law, values in quality.items()}
 
 
 def _table(lines: Sequence[Line]) -> Table:
@@ -228,41 +226,41 @@ def _laws_at(points: Sequence[Line], horizon: int) -> list[Line]:
 
 
 def _dynamic(points: Sequence[Line], horizon: int) -> dict[str, float | None]:
-    """R2 of the linear dynamic law: of each target (mean), and of the sum that methods act on."""
+    """R2 of the linear dynamic law: of single targets, and of the sum that methods act on."""
     mine = _laws_at(points, horizon)
     return {
         "r2": _mean([value for law in mine for value in law["r2"]]),
-        "held_out_r2": _mean([value for law in mine for value in law["held_out_r2"] or ()]),
-        "sums_r2": _mean([law["sums_held_out_r2"] for law in mine]),
+        "held_out_r2": _median([value for law in mine for value in law["held_out_r2"] or ()]),
+        "sums_r2": _median([law["sums_held_out_r2"] for law in mine]),
         "checkpoints": len(mine),
     }
 
 
 def _fidelity(points: Sequence[Line], horizon: int, sweep: Sequence[Line] | None) -> dict[str, Any]:
-    """By method, the mean similarity over checkpoints and its standard error, raw (as published) and centred.
+    """By method, the mean similarity over checkpoints and its standard error over seeds, raw and centred.
 
     DML's column sums are the slopes of its static law at the equal mixture; they have no raw form.
     """
-    values: dict[str, dict[str, list[float]]] = {}
+    values: dict[str, dict[str, dict[int, list[float]]]] = {}
+
+    def keep(label: str, form: str, seed: int, similarity: float | None) -> None:
+        seen = values.setdefault(label, {"raw": {}, "centred": {}})[form]
+        if similarity is not None:
+            seen.setdefault(seed, []).append(similarity)
+
+    ours = _static_gains(_table(sweep)) if sweep else None
     for point in points:
         for row in point["fidelity"]:
-            if row["horizon"] != horizon:
-                continue
-            each = values.setdefault(row["label"], {"raw": [], "centred": []})
-            for key in ("raw", "centred"):
-                if row[key] is not None and row[key]["similarity"] is not None:
-                    each[key].append(row[key]["similarity"])
-    if sweep:
-        ours = _static_gains(_table(sweep))
-        truths = [np.array(law["gains"]) for law in _laws_at(points, horizon)]
-        values["dml"] = {
-            "raw": [],
-            "centred": [fidelity_of(ours, truth, centre=True).similarity for truth in truths],
-        }
+            if row["horizon"] == horizon:
+                for form in ("raw", "centred"):
+                    keep(row["label"], form, point["seed"], (row[form] or {}).get("similarity"))
+        for law in _laws_at([point], horizon):
+            if ours is not None:
+                found = fidelity_of(ours, np.array(law["gains"]), centre=True).similarity
+                keep("dml", "centred", point["seed"], found)
     return {
         label: {
-            key: {"mean": _mean(seen), "error": _error(seen), "checkpoints": len(seen)}
-            for key, seen in each.items()
+            form: _over_seeds([float(np.mean(of)) for of in seen.values()]) for form, seen in each.items()
         }
         for label, each in values.items()
     }
@@ -396,7 +394,6 @@ def restricted(learned: Mapping[str, Sequence[Line]]) -> dict[str, Any]:
         "mean_percent": float(percents.mean()),
         "best": {"setting": best["setting"], "method": best["method"], **_brief(best["gain"])},
         "worst": {"setting": worst["setting"], "method": worst["method"], **_brief(worst["gain"])},
-        "slope": _line_fit(np.array([case["alone"]["percent"][0] for case in cases]), percents),
     }
 
 
@@ -420,10 +417,22 @@ def out_of_domain(lines: Sequence[Line]) -> dict[str, Any]:
     }
 
 
+def _over_seeds(values: Sequence[float]) -> dict[str, float | None]:
+    """Mean of one value a seed, and its standard error."""
+    error = float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
+    return {"mean": _mean(values), "error": error}
+
+
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
 
 
-def _error(values: Sequence[float]) -> float | None:
-    return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.median(known)) if known else None
+
+
+SUMMARIES = (("r2", _mean), ("held_out_r2", _median))
+"""How R2 is summarised over targets and settings: fitted ones by their mean, as published, those of left-out
+runs by their median, since one very negative value would rule a mean."""

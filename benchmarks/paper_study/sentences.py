@@ -103,12 +103,14 @@ def _laws(found: Answers) -> list[str]:
             if each["r2"] is not None:
                 between = each["r2_interval"]
                 told_between = f" ({between[0]:.2f} to {between[1]:.2f})" if between else ""
-                parts.append(f"{form} R2 {each['r2']:.2f}{told_between}, r {each['r']:+.2f}")
+                parts.append(
+                    f"{form} R2 {each['r2']:.2f}{told_between}, r {each['r']:+.2f} ({len(each['dots'])} "
+                    "pairs)"
+                )
         if parts:
-            dots = len(forms["centred"]["dots"])
             told.append(
-                f"Similarity to the law over {horizon} steps against improvement, {dots} methods and "
-                f"settings: {'; '.join(parts)}; published R2 .491."
+                f"Similarity to the law over {horizon} steps against improvement, over pairs of method "
+                f"and setting: {'; '.join(parts)}; published R2 .491."
             )
     if found["order"]:
         rows = [list(each.values())[-1] for each in found["order"].values()]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aioli.analysis.extra import TOTALS, with_extra
+from aioli.analysis.extra import TOTALS, cost_to_readers, with_extra
 from aioli.errors import InputError
 from aioli.files import replace_file
 from aioli.jobs.output import Plan
@@ -18,6 +18,7 @@ LARGEST = 20_000
 """Bytes of one line, at most."""
 ROWS = 40
 """Proportions over time that are kept of a run, evenly thinned."""
+FIDELITY = ("label", "seed", "horizon", "raw", "centred")
 KEPT = (
     "id", "label", "method", "parameters", "seed", "groups", "targets", "steps", "parameters_count", "test",
     "drawn", "mixture", "deviation", "weights_sha256",
@@ -72,12 +73,15 @@ def keep_points(content: Mapping[str, Any], kept: Path) -> None:
             "seed": point["seed"],
             "step": point["step"],
             "laws": [{key: law[key] for key in LAW} for law in point["laws"]],
-            "fidelity": [{k: v for k, v in row.items() if k != "matrix"} for row in point["fidelity"]],
+            "fidelity": [{key: row[key] for key in FIDELITY} for row in point["fidelity"]],
+            "methods": {
+                row["label"]: {"sums": row["sums"], "cost": row["cost"]} for row in point["fidelity"]
+            },
             "cost": point["cost"],
         }
         for point in content["points"]
     ]
-    _write(lines, kept)
+    _write(lines, kept, digits=5)
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -91,9 +95,8 @@ def _read(runs: Path, name: str) -> dict[str, Any] | None:
 
 
 def _sweep_cost(sweep: Path) -> dict[str, Any]:
-    results = [_read(sweep / "runs", run["id"]) for run in Plan(sweep).runs]
-    costs = [result["cost"] for result in results if result]
     ids = [run["id"] for run in Plan(sweep).runs]
+    costs = [cost_to_readers(json.loads((sweep / "runs" / run / "result.json").read_bytes())) for run in ids]
     return {"runs": ids, "cost": {key: sum(cost[key] for cost in costs) for key in TOTALS}}
 
 
@@ -105,8 +108,8 @@ def _thinned(proportions: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _write(lines: list[dict[str, Any]], kept: Path) -> None:
-    rows = [json.dumps(_rounded(line), separators=(",", ":")) for line in lines]
+def _write(lines: list[dict[str, Any]], kept: Path, digits: int = 8) -> None:
+    rows = [json.dumps(_rounded(line, digits), separators=(",", ":")) for line in lines]
     longest = max(map(len, rows), default=0)
     if longest > LARGEST:
         raise InputError(f"a line of {kept} has {longest} bytes, more than {LARGEST}: keep less of each run")
@@ -114,10 +117,10 @@ def _write(lines: list[dict[str, Any]], kept: Path) -> None:
     replace_file(kept, "".join(f"{row}\n" for row in rows))
 
 
-def _rounded(value: Any) -> Any:
-    """Numbers to eight digits: perplexities from losses then agree to the sixth."""
+def _rounded(value: Any, digits: int) -> Any:
+    """Numbers to so many digits; with eight, perplexities from losses agree to the sixth."""
     if isinstance(value, Mapping):
-        return {key: _rounded(item) for key, item in value.items()}
+        return {key: _rounded(item, digits) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(item) for item in value]
-    return float(f"{value:.8g}") if isinstance(value, float) else value
+        return [_rounded(item, digits) for item in value]
+    return float(f"{value:.{digits}g}") if isinstance(value, float) else value

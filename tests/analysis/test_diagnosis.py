@@ -14,6 +14,7 @@ from aioli.errors import InputError
 from aioli.simplex import apportion
 from aioli.sweep.designs import smoothed
 from aioli.sweep.region import Region
+from aioli.sweep.screening import halves
 from aioli.table import Table
 
 A = np.array([[0.30, 0.02, 0.01], [0.05, 0.25, 0.03], [0.02, 0.04, 0.15]])
@@ -55,7 +56,8 @@ def test_intervals_of_contrasts_and_gains_cover_the_truth_as_often_as_they_say(o
         error = law["critical"] * np.array(law["contrast_errors"])
         inside["contrasts"].append(np.abs(np.array(law["contrasts"]) - true_contrasts) <= error)
         off = np.abs(np.array(law["gains"]) - centred(A.sum(axis=0)))
-        inside["gains"].append(off <= stdtrit(3, 0.975) * np.array(law["gain_errors"]))
+        assert law["gain_freedom"] == 3  # one less than of the matrix: a curvature is fitted too
+        inside["gains"].append(off <= stdtrit(law["gain_freedom"], 0.975) * np.array(law["gain_errors"]))
     for covered in inside.values():
         assert 0.90 <= np.mean(covered) <= 0.98
 
@@ -71,6 +73,27 @@ def test_two_orders_tell_noise_from_what_a_line_cannot_express() -> None:
     assert np.mean(np.array([law["misfit_p"] for law in bent]) < 0.05) > 0.5
     assert np.mean([law["misfit"] for law in bent]) > 2 * np.mean([law["misfit"] for law in straight])
     assert "order_noise" not in law_at(branches(0, 0.002), 20, EVEN)
+
+
+def test_where_all_branches_are_as_far_from_the_mean_gains_are_those_of_least_squares() -> None:
+    """Halves of an even number of groups are: their distance is the sum of proportions over again."""
+    m = 6
+    mixtures = halves(m, 24, seed=0)
+    law = np.linspace(0, 0.2, m) * np.ones((2, 1))
+    rng = np.random.default_rng(0)
+    results = []
+    for row in mixtures:
+        drawn = apportion(row, 4800, np.zeros(m))
+        fall = law @ (drawn / drawn.sum()) + 0.01 * rng.normal(size=2)
+        points = [
+            {"step": 0, "loss": [3.0] * 2, "drawn": [0] * m},
+            {"step": 20, "loss": (3 - fall).tolist(), "drawn": drawn.tolist()},
+        ]
+        results.append({"id": "x", "branch": {"step": 100, "points": points}})
+    found = law_at(results, 20, np.ones(2))
+    assert found["freedom"] == found["gain_freedom"] == 24 - m
+    assert found["curvature"] == [None] * 2
+    np.testing.assert_allclose(found["gains"], centred(np.array(found["sums"])), atol=1e-12)
 
 
 def test_a_horizon_without_a_measurement_is_refused() -> None:

@@ -49,6 +49,23 @@ def test_the_interval_narrows_with_the_errors_and_holds_the_truth() -> None:
     )
 
 
+def test_few_degrees_of_freedom_leave_the_sign_of_two_groups_open() -> None:
+    """Below -3 standard errors lie 4.8% of Student's t with 2 degrees of freedom, of a normal .1%."""
+    ours, truth, errors = np.array([0.1, -0.1]), np.array([0.15, -0.15]), np.full(2, np.sqrt(2) * 0.05)
+    known = fidelity_of(ours, truth, errors, centre=True)
+    estimated = fidelity_of(ours, truth, errors, centre=True, freedom=2)
+    assert (known.low, known.high) == pytest.approx((1, 1))
+    assert (estimated.low, estimated.high) == pytest.approx((-1, 1))
+
+
+def test_errors_that_are_common_to_all_groups_do_not_touch_the_centred_form() -> None:
+    common = np.full((1, 3), 0.5)
+    found = fidelity_of(OURS, TRUTH, common, centre=True)
+    assert (found.low, found.high) == pytest.approx((found.similarity, found.similarity), abs=1e-9)
+    raw = fidelity_of(OURS, TRUTH, common)
+    assert raw.high - raw.low > 0.1
+
+
 def test_other_groups_cannot_be_compared() -> None:
     with pytest.raises(InputError, match="3 groups are compared with those of 2"):
         fidelity_of(OURS, TRUTH[:2])

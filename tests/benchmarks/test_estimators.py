@@ -12,7 +12,7 @@ from benchmarks.estimators import estimators
 from benchmarks.estimators_kept import POINTS, RUNS, keep_points, keep_runs, read_points
 from benchmarks.estimators_plot import front, worth
 from benchmarks.estimators_report import table, write_report
-from benchmarks.estimators_scores import CEILING, NULL, REFERENCE, at_horizon, summary
+from benchmarks.estimators_scores import CEILING, NULL, REFERENCE, at_horizon, mean_error, summary
 
 from aioli.analysis.diagnosis import fidelities, law_at
 from aioli.config import read_methods
@@ -89,6 +89,16 @@ def test_all_are_scored_against_the_same_truth_between_chance_and_ceiling(tmp_pa
     assert of[REFERENCE, 20]["change"] == 0 and of[REFERENCE, 20]["checkpoints"] == 3
     change = of[LABELS[-1], 20]
     assert change["change"] == pytest.approx(change["centred"] - of[REFERENCE, 20]["centred"])
+
+
+def test_checkpoints_of_one_seed_are_not_independent() -> None:
+    values = np.array([0.1, 0.2, np.nan, 0.5, 0.7, 0.9])
+    assert mean_error(values, [0] * 6)[1] == pytest.approx(
+        np.std(values[[0, 1, 3, 4, 5]], ddof=1) / np.sqrt(5)
+    )
+    mean, error = mean_error(values, [0, 0, 0, 1, 1, 1])
+    assert mean == pytest.approx(0.48) and error == pytest.approx((0.7 - 0.15) / 2)
+    assert mean_error(values[2:3], [0]) == (None, None) and mean_error(values[:1], [0]) == (0.1, None)
 
 
 def test_the_ceiling_falls_with_the_noise_of_the_truth(tmp_path: Path) -> None:

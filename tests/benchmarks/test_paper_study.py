@@ -185,9 +185,9 @@ def test_report_is_the_same_from_the_same_lines(tmp_path: Path) -> None:
 
 
 def test_a_line_that_is_too_long_is_refused(tmp_path: Path) -> None:
-    points = [{key: 0 for key in ("seed", "step", "cost")} | {"laws": [], "fidelity": ["x" * 30_000]}]
-    content = {"groups": [], "targets": [], "steps": 1, "points": points}
-    content["points"][0]["fidelity"] = [{"label": "x" * store.LARGEST}]
+    row = dict.fromkeys((*store.FIDELITY, "sums", "cost")) | {"label": "x" * store.LARGEST}
+    point = {"seed": 0, "step": 1, "cost": {}, "laws": [], "fidelity": [row]}
+    content = {"groups": [], "targets": [], "steps": 1, "points": [point]}
     with pytest.raises(InputError, match="keep less of each run"):
         store.keep_points(content, tmp_path / "laws.jsonl")
     assert not (tmp_path / "laws.jsonl").exists()

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from aioli import Mixer, Problem
-from aioli.jobs.estimating import one_estimate
+from aioli.errors import InputError
+from aioli.jobs.checkpoints import estimate_cost
+from aioli.jobs.estimating import enough_steps, one_estimate
 from aioli.methods.registry import stand_in
+from aioli.sweep.spec import RunSpec
 from aioli.testing.worlds import LinearWorld, run
 
 WHOLE = Problem(("a", "b", "c"), (10**9,) * 3, 1500, 16 * 64, warmup_steps=100)
@@ -46,3 +49,22 @@ def test_one_estimate_and_no_more(name: str, parameters: dict[str, Any], steps: 
     assert mixer.done and np.isfinite(mixer.state.matrix).all()
     if name not in ("skill_it", "sheared"):
         assert mixer.state.round == 0
+
+
+def test_a_method_that_needs_a_longer_run_gets_one() -> None:
+    assert enough_steps("odm", {"warmup_steps": 0}, WHOLE, 75, 500) == 75
+    assert enough_steps("ado", {}, WHOLE, 75, 500) == 150  # its first fit would see 4 points of 75
+    with pytest.raises(InputError, match="of 80, would see 4 points"):
+        enough_steps("ado", {}, WHOLE, 75, 80)
+
+
+def test_other_runs_are_charged_with_the_reading_of_their_validation_losses() -> None:
+    spec = RunSpec("skill_it", "f", inputs={"trunk": "t", "only a": "a", "only b": "b"})
+    tokens = spec.train.batch * spec.model.context
+    cost = {"train_tokens": 10 * tokens, "probe_steps": 4, "evaluation_tokens": 30, "split": {}}
+    run = {"cost": {"flops": 50.0 * tokens, "seconds": 2.0}, "validation": {"flops": 5.0 * tokens}}
+    results = {spec.id: {"cost": cost | {"flops": 61.0 * tokens}}, "t": run, "a": run, "b": run}
+    found = estimate_cost(spec, results, token_flops=6.0)
+    assert found["flops"] == 25 * tokens  # beside 6 ordinary steps
+    assert (found["other_runs"], found["other_flops"]) == (2, 110 * tokens)
+    assert found["worth_steps"] == 135 / 6

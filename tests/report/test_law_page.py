@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import stdtrit
 
 from aioli.analysis.comparison import compare_runs
 from aioli.fitting.dynamic import fit_dynamic
 from aioli.jobs.output import read_diagnoses
 from aioli.report.law import law_part
 from aioli.report.law_page import write_diagnosis_page
-from aioli.report.law_reading import conclude
+from aioli.report.law_reading import conclude, critical_of_gains, curved
 from aioli.report.page import render_page
 
 Make = Callable[..., Any]
@@ -59,7 +60,7 @@ def test_the_conclusion_follows_the_intervals(diagnosis: Make) -> None:
     assert "The targets gain more from" in conclude(found)
     noisy = copy.deepcopy(found)
     law = noisy["points"][-1]["laws"][-1]
-    law["sum_errors"] = [10.0] * 3
+    law["gain_errors"] = [10.0] * 3
     law["sums_held_out_r2"] = -0.2
     for row in noisy["points"][-1]["fidelity"]:
         row["centred"] |= {"low": -0.5, "high": 0.9}
@@ -67,6 +68,21 @@ def test_the_conclusion_follows_the_intervals(diagnosis: Make) -> None:
     assert "No group's gain can be told from the mean group's." in told
     assert "no better than the others' mean does" in told
     assert "What aioli and wrong measured cannot be told from an unrelated law here." in told
+
+
+def test_gains_are_told_with_their_own_errors_and_degrees_of_freedom(diagnosis: Make) -> None:
+    """Those of the column sums contain the error of the trend common to all groups, which gains do not."""
+    found = diagnosis()
+    law = found["points"][-1]["laws"][-1]
+    assert (law["branches"], law["freedom"], law["gain_freedom"]) == (7, 4, 3)
+    assert critical_of_gains(law) == pytest.approx(stdtrit(3, 0.975))
+    law["sum_errors"] = [10.0] * 3
+    law["gains"], law["gain_errors"] = [0.03, -0.02, -0.01], [0.03 / 3.3, 0.02 / 3.1, 0.01 / 3.1]
+    assert "The targets gain more from group-0 than from the mean group." in conclude(found)
+    marks = [cell.mark for cell in law_part(found).gains.rows[-1][2:]]
+    assert marks == ["lower", "undecided", "undecided"]
+    law["curvature"], law["curvature_error"] = [0.031, 0.032, None], [0.01, 0.01, None]
+    assert curved(law) == 1  # 3.182 standard errors make an interval of three degrees of freedom
 
 
 def test_of_several_seeds_the_conclusion_is_that_of_their_means(diagnosis: Make) -> None:

@@ -11,7 +11,7 @@ from scipy.special import fdtrc
 from aioli.analysis.fidelity import fidelity_of
 from aioli.errors import InputError
 from aioli.fitting.assess import held_out_predictions
-from aioli.fitting.dynamic import DynamicFit, column_sums, fit_dynamic
+from aioli.fitting.dynamic import DynamicFit, column_sums, fit_dynamic, squared_distance
 from aioli.fitting.registry import build_law
 from aioli.protocol import Array
 from aioli.static_law import StaticLaw
@@ -47,14 +47,15 @@ def branch_table(results: Sequence[Result], horizon: int) -> tuple[Array, Array]
 def law_at(results: Sequence[Result], horizon: int, weights: Array, *, orders: int = 1) -> dict[str, Any]:
     """The linear dynamic law fitted to branches at one horizon, as plain values (None for NaN).
 
-    `gains` are the column sums less their mean, with curvature allowed for (`_gains`). `noise` is what the
-    branches scatter around the law: their noise together with what a linear law cannot express. All standard
-    errors come from it, and hold for one order of the data: what that order does to a group's worth bends no
-    law and scatters no branch. With several orders, the law is fitted to the means over them, `gain_errors`
-    grow where the gains of single orders differ by more, and `order_noise` [n] is the standard deviation of
-    one branch between orders, beyond what an order does to all branches alike; `misfit` [n] is what is left
-    of the scatter without it, and `misfit_p` the probability of so much from noise alone (an F test; both
-    None where halves of the groups were raised).
+    `gains` are the column sums less their mean, with curvature allowed for (`_gains`). `freedom` are the
+    degrees of freedom of all errors but theirs, `gain_freedom` those of theirs, 0 with shrinkage. `noise` is
+    what the branches scatter around the law: their noise together with what a linear law cannot express. All
+    standard errors come from it, and hold for one order of the data: what that order does to a group's worth
+    bends no law and scatters no branch. With several orders, the law is fitted to the means over them,
+    `gain_errors` grow where the gains of single orders differ by more, and `order_noise` [n] is the standard
+    deviation of one branch between orders, beyond what an order does to all branches alike; `misfit` [n] is
+    what is left of the scatter without it, and `misfit_p` the probability of so much from noise alone (an F
+    test; both None where halves of the groups were raised).
 
     Args:
         results: mixture by mixture, each with all its orders. weights: [n] of the targets in the column
@@ -67,9 +68,9 @@ def law_at(results: Sequence[Result], horizon: int, weights: Array, *, orders: i
     fit = fit_dynamic(mixtures, changes)
     contrasts, contrast_errors = fit.contrasts
     sums, errors, summed = column_sums(mixtures, changes, weights)
-    gains, gain_errors = _gains(mixtures, changes, weights, fit)
+    gains, gain_errors, gain_freedom = _gains(mixtures, changes, weights, fit)
     if orders > 1:
-        gain_errors = _between_orders(gain_errors, drawn, repeated, weights, fit)
+        gain_errors = _between_orders(gain_errors, gain_freedom, drawn, repeated, weights, fit)
     axes, variances = fit.principal
     return {
         "horizon": horizon,
@@ -82,6 +83,7 @@ def law_at(results: Sequence[Result], horizon: int, weights: Array, *, orders: i
         "contrasts": plain(contrasts),
         "contrast_errors": plain(contrast_errors),
         "critical": fit.critical,
+        "freedom": fit.freedom,
         "r2": plain(fit.r2),
         "held_out_r2": plain(fit.held_out_r2),
         "mse": plain(fit.mse),
@@ -93,6 +95,7 @@ def law_at(results: Sequence[Result], horizon: int, weights: Array, *, orders: i
         "sum_errors": plain(errors),
         "gains": plain(gains),
         "gain_errors": plain(gain_errors),
+        "gain_freedom": gain_freedom,
         "sums_variances": plain(np.einsum("lj,jk,lk->l", axes, summed.covariance[0], axes).clip(0)),
         "sums_noise": plain(summed.noise)[0],
         "sums_r2": plain(summed.r2)[0],
@@ -101,37 +104,39 @@ def law_at(results: Sequence[Result], horizon: int, weights: Array, *, orders: i
     }
 
 
-def _gains(mixtures: Array, changes: Array, weights: Array, fit: DynamicFit) -> tuple[Array, Array]:
-    """[m] column sums less their mean, at the mean mixture, and their standard errors.
+def _gains(mixtures: Array, changes: Array, weights: Array, fit: DynamicFit) -> tuple[Array, Array, int]:
+    """[m] column sums less their mean, at the mean mixture, their standard errors and degrees of freedom.
 
-    Where there are branches enough, the squared distance from the mean mixture is fitted beside the law: what
-    all mixtures far from the mean lose together is then no noise of the gains.
+    Where there are branches enough, and not all as far from the mean mixture, the squared distance from it is
+    fitted beside the law: what all mixtures far from the mean lose together is then no noise of the gains.
     """
-    k, m = mixtures.shape
-    mean = mixtures.mean(axis=0)
-    distance = ((mixtures - mean) ** 2 / np.maximum(mean, 1e-12)).sum(axis=1, keepdims=True)
-    known = np.hstack([mixtures, distance]) if fit.freedom and k > m + 2 else mixtures
+    m = mixtures.shape[1]
+    known = mixtures
+    if fit.freedom > 2 and np.isfinite(fit.curvature).all():
+        known = np.column_stack([mixtures, squared_distance(mixtures)])
     found = column_sums(known, changes, weights)[2]
     centre = np.eye(m) - 1 / m
     spread = centre @ found.covariance[0, :m, :m] @ centre
-    return centre @ found.matrix[0, :m], np.sqrt(np.maximum(np.diag(spread), 0.0))
+    return centre @ found.matrix[0, :m], np.sqrt(np.maximum(np.diag(spread), 0.0)), found.freedom
 
 
-def _between_orders(errors: Array, mixtures: Array, changes: Array, weights: Array, fit: DynamicFit) -> Array:
+def _between_orders(
+    errors: Array, freedom: int, mixtures: Array, changes: Array, weights: Array, fit: DynamicFit
+) -> Array:
     """[m] standard errors of the gains: `errors`, or more where gains differ more than that between orders.
 
     How they differ is pooled over the groups. It counts where an F test finds it larger (at .1) than the
     scatter around the law lets expect: always taking the larger one would cover too much.
 
     Args:
-        mixtures: [k, orders, m]. changes: [k, orders, n].
+        freedom: of `errors`. mixtures: [k, orders, m]. changes: [k, orders, n].
     """
     orders, m = mixtures.shape[1:]
     each = [_gains(mixtures[:, r], changes[:, r], weights, fit)[0] for r in range(orders)]
-    freedom = (orders - 1) * max(m - 1, 1)
-    found = ((each - np.mean(each, axis=0)) ** 2).sum() / freedom * (1 - 1 / m) / orders
-    chance = fdtrc(freedom, max(fit.freedom - 1, 1), found / max(np.mean(errors**2), 1e-300))
-    return np.maximum(errors, np.sqrt(found)) if chance < LARGER or not fit.freedom else errors
+    between = (orders - 1) * max(m - 1, 1)
+    found = ((each - np.mean(each, axis=0)) ** 2).sum() / between * (1 - 1 / m) / orders
+    chance = fdtrc(between, max(freedom, 1), found / max(np.mean(errors**2), 1e-300))
+    return np.maximum(errors, np.sqrt(found)) if chance < LARGER or not freedom else errors
 
 
 def _apart(repeated: Array, fit: DynamicFit) -> dict[str, Any]:
@@ -187,13 +192,13 @@ def fidelities(
     for result in methods:
         sums, matrix = method_sums(result, weights)
         for law in laws:
-            truth, errors = np.array(law["sums"]), np.array(law["sum_errors"])
-            raw = None if matrix is None else fidelity_of(sums, truth, errors)
+            truth = np.array(law["sums"])
+            errors = np.sqrt(law["sums_variances"])[:, None] * np.array(law["axes"])
+            raw = None if matrix is None else fidelity_of(sums, truth, errors, freedom=law["freedom"])
             gains = np.array(law["gains"])
-            apart = np.array(law["gain_errors"]) / np.sqrt(
-                1 - 1 / max(gains.size, 2)
-            )  # centring takes it off
-            centre = fidelity_of(sums, gains, apart, centre=True)
+            taken_off = np.sqrt(1 - 1 / max(gains.size, 2))  # by centring the draws
+            apart = np.array(law["gain_errors"]) / taken_off
+            centre = fidelity_of(sums, gains, apart, centre=True, freedom=law["gain_freedom"])
             rows.append(
                 {
                     "label": result["label"],

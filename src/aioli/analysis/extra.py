@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["ASSUMPTION", "TOTALS", "total_cost", "with_extra"]
+__all__ = ["ASSUMPTION", "TOTALS", "cost_to_readers", "total_cost", "with_extra"]
 
 Result = Mapping[str, Any]
 
@@ -33,7 +33,7 @@ def with_extra(result: Result, find: Callable[[str], Result | None]) -> dict[str
             waiting += (found[run].get("inputs") or {}).values()
     if not found:
         return dict(result)
-    costs = [_cost(each) for each in found.values()]
+    costs = [cost_to_readers(each) for each in found.values()]
     return {**result, "extra": {"runs": list(found), "cost": {key: _sum(costs, key) for key in TOTALS}}}
 
 
@@ -43,7 +43,7 @@ def total_cost(result: Result) -> dict[str, float | None]:
     return {key: own.get(key) if extra is None else _sum([own, extra], key) for key in TOTALS}
 
 
-def _cost(result: Result) -> dict[str, Any]:
+def cost_to_readers(result: Result) -> dict[str, Any]:
     """A run's own cost, with the reading of its validation losses, done for the runs that read it."""
     cost, read = dict(result.get("cost") or {}), result.get("validation")
     if read and cost.get("flops") is not None:

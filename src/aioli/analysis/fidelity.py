@@ -62,15 +62,18 @@ def fidelity_of(
     errors: Array | None = None,
     *,
     centre: bool = False,
+    freedom: int = 0,
     draws: int = 2000,
     seed: int = 0,
 ) -> Fidelity:
     """The similarity with its interval: the measured sums are drawn again within their standard errors.
 
     Args:
-        ours: [m] column sums of the method. truth: [m] of the branches. errors: [m] standard errors of
-            `truth`; None: no interval.
-        centre: whether both are centred first. draws: of the parametric bootstrap.
+        ours: [m] column sums of the method. truth: [m] of the branches. errors: [m] independent standard
+            errors of `truth`, or [r, m], each row one of the independent parts that its errors consist of;
+            None: no interval.
+        centre: whether both are centred first. freedom: degrees of freedom that the errors were estimated
+            with, for draws from Student's t; 0: they are known. draws: of the parametric bootstrap.
 
     Raises:
         InputError: vectors of different lengths.
@@ -87,7 +90,12 @@ def fidelity_of(
     found = similarity(prepare(ours), prepare(truth))
     if errors is None or np.isnan(found.similarity):
         return found
-    noisy = truth + errors * np.random.default_rng(seed).normal(size=(draws, truth.size))
+    rng = np.random.default_rng(seed)
+    parts = np.diag(errors) if errors.ndim == 1 else errors
+    noise = rng.normal(size=(draws, len(parts))) @ parts
+    if freedom:
+        noise *= np.sqrt(freedom / rng.chisquare(freedom, size=(draws, 1)))
+    noisy = truth + noise
     drawn = similarities(prepare(ours), noisy - noisy.mean(axis=1, keepdims=True) if centre else noisy)
     low, high = np.nanpercentile(drawn, [2.5, 97.5])
     return found._replace(low=float(low), high=float(high))

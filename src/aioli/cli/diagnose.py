@@ -26,7 +26,7 @@ def diagnose(
     ] = None,
     seed: Annotated[
         list[int] | None,
-        typer.Option("--seed", help="... and of this seed; repeatable: pooled over seeds."),
+        typer.Option("--seed", metavar="N", help="... and of this seed; repeatable: pooled over seeds."),
     ] = None,
     at: Annotated[
         list[int] | None,
@@ -47,7 +47,7 @@ def diagnose(
     ] = None,
     sequences: Annotated[int, typer.Option("--sequences", help="Held-out ones read of every target.")] = 256,
     orders: Annotated[
-        int, typer.Option("--orders", metavar="R", help="Train each branch on R orders of the data.")
+        int, typer.Option("--orders", metavar="R", help="Each branch on R orders of the data: safer errors.")
     ] = 1,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Default: `diagnosis` beside the runs.")

@@ -27,6 +27,7 @@ Under = Annotated[
 def replay(run: Run, method: Under, as_json: AsJson = False) -> None:
     """Show what another method would have asked for, told what a recorded run measured.
 
+    That run must have measured the signals that the method reads (`aioli methods` lists them).
     Where the method has a law: how well that would have predicted the losses measured so far.
     """
     from aioli.cli.display import law

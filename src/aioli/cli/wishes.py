@@ -79,7 +79,9 @@ ReferenceLoss = Annotated[
 ]
 Caution = Annotated[
     float | None,
-    typer.Option("--caution", help="0 to 1: minimise the mean over this worst part of the replicates."),
+    typer.Option(
+        "--caution", metavar="C", help="Minimise the mean over the worst share 1 - C of the replicates."
+    ),
 ]
 
 

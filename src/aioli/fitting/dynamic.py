@@ -19,7 +19,7 @@ from scipy.special import stdtrit
 from aioli.errors import InputError
 from aioli.protocol import Array
 
-__all__ = ["DynamicFit", "column_sums", "fit_dynamic"]
+__all__ = ["DynamicFit", "column_sums", "critical", "fit_dynamic", "squared_distance"]
 
 WELL = 1e6
 """Mixtures whose Gram matrix has a larger condition number cannot tell the groups apart."""
@@ -37,8 +37,8 @@ class DynamicFit:
         held_out_r2: [n] the same with every branch predicted from the others.
         mse: [n] mean squared residual.
         curvature, curvature_error: [n] coefficient of the squared distance sum_j (p_j - q_j)^2 / q_j from the
-            mean mixture q, added to the law, and its standard error; NaN with too few branches. The
-            linear law has 0.
+            mean mixture q, added to the law, and its standard error (of freedom - 1); NaN with too few
+            branches, or where all lie as far from q. The linear law has 0.
         shrinkage: [n] share by which contrasts between groups were pulled to 0, where there are fewer
             branches than groups need; 0 for least squares.
     """
@@ -80,7 +80,16 @@ class DynamicFit:
     @property
     def critical(self) -> float:
         """How many standard errors make a 95% interval."""
-        return float(stdtrit(self.freedom, 0.975)) if self.freedom else 1.959964
+        return critical(self.freedom)
+
+
+def critical(freedom: int) -> float:
+    """How many standard errors of so many degrees of freedom make a 95% interval; 0: errors are known.
+
+    >>> round(critical(3), 3), round(critical(0), 3)
+    (3.182, 1.96)
+    """
+    return float(stdtrit(freedom, 0.975)) if freedom else 1.959964
 
 
 def fit_dynamic(mixtures: Array, changes: Array) -> DynamicFit:
@@ -147,15 +156,21 @@ def _curvature(mixtures: Array, residuals: Array, inverse: Array, freedom: int) 
     """The coefficient of the squared distance from the mean mixture, as if it had been fitted with A."""
     n = residuals.shape[1]
     unknown = np.full(n, np.nan)
-    mean = mixtures.mean(axis=0)
-    distance = ((mixtures - mean) ** 2 / np.maximum(mean, 1e-12)).sum(axis=1)
+    known = np.column_stack([mixtures, squared_distance(mixtures)])
+    if freedom < 2 or np.linalg.cond(known.T @ known) >= WELL:
+        return unknown, unknown
+    distance = known[:, -1]
     apart = distance - mixtures @ (inverse @ (mixtures.T @ distance))  # what A cannot take up
     size = float(apart @ apart)
-    if freedom < 2 or size < 1e-12 * float(distance @ distance):
-        return unknown, unknown
     slope = apart @ residuals / size
     left = residuals - apart[:, None] * slope
     return slope, np.sqrt((left**2).sum(axis=0) / (freedom - 1) / size)
+
+
+def squared_distance(mixtures: Array) -> Array:
+    """[k] sum_j (p_j - q_j)^2 / q_j of mixtures [k, m] from their mean q."""
+    mean = mixtures.mean(axis=0)
+    return ((mixtures - mean) ** 2 / np.maximum(mean, 1e-12)).sum(axis=1)
 
 
 def _shrunken(mixtures: Array, changes: Array) -> DynamicFit:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from aioli.analysis.diagnosis import fidelities, law_at
+from aioli.analysis.extra import cost_to_readers
 from aioli.config import Config
 from aioli.data.shards import Corpus
 from aioli.errors import InputError
-from aioli.jobs.estimating import one_estimate
+from aioli.jobs.estimating import enough_steps, one_estimate
 from aioli.jobs.planning import Adopted, Planner
 from aioli.protocol import Array, Constraints
 from aioli.sweep.designs import smoothed
@@ -20,7 +21,7 @@ from aioli.sweep.region import Region
 from aioli.sweep.screening import halves
 from aioli.sweep.spec import TRUNK, RunSpec
 
-__all__ = ["Checkpoint", "Settings"]
+__all__ = ["Checkpoint", "Settings", "estimate_cost"]
 
 FEW_GROUPS = 12
 """Up to so many groups, every group has branches of its own; beyond, halves of the groups are raised."""
@@ -122,7 +123,8 @@ class Checkpoint:
 
         Args:
             references: finished runs that they read, by label and seed.
-            other_steps: steps of those that are not made of law, estimator and solver.
+            other_steps: steps of those that are not made of law, estimator and solver, or more where a
+                method needs a longer run.
 
         Raises:
             InputError: a method that needs more steps than the run has left.
@@ -133,14 +135,15 @@ class Checkpoint:
             parameters, steps = one_estimate(choice.name, choice.parameters, problem)
             own = planner.compared(replace(choice, parameters=parameters, use="model"), self.spec.seed)
             left = self.spec.train.steps - self.step
-            length = min(other_steps, left) if steps is None else steps
-            if length > left:
+            if steps is None:
+                steps = enough_steps(choice.name, parameters, problem, min(other_steps, left), left)
+            if steps > left:
                 raise InputError(
-                    f"{choice.label} makes an estimate in {length} steps, after step {self.step} the run has "
+                    f"{choice.label} makes an estimate in {steps} steps, after step {self.step} the run has "
                     f"{left}: branch it earlier, or give the method smaller sizes"
                 )
             self.extra |= planner.extra
-            branch = {"step": self.step, "steps": length, "measure": []}
+            branch = {"step": self.step, "steps": steps, "measure": []}
             inputs = own.inputs | {TRUNK: self.trunk.id}
             self.methods.append(
                 replace(own, constraints={}, inputs=inputs, branch=branch, label=choice.label)
@@ -158,7 +161,7 @@ class Checkpoint:
         methods = [results[spec.id] | {"label": spec.label} for spec in self.methods]
         rows = fidelities(methods, laws, weights)
         flops = _token_flops(branches[0])
-        costs = {spec.label: self._estimate_cost(spec, results, flops) for spec in self.methods}
+        costs = {spec.label: estimate_cost(spec, results, flops) for spec in self.methods}
         for row in rows:
             row["cost"] = costs[row["label"]]
         return {
@@ -172,29 +175,30 @@ class Checkpoint:
             "trunk_cost": {key: results[self.trunk.id]["cost"][key] for key in COST},
         }
 
-    def _estimate_cost(
-        self, spec: RunSpec, results: Mapping[str, dict[str, Any]], token_flops: float
-    ) -> dict[str, float]:
-        """What an estimate takes beside ordinary training: its probes, what it reads, other runs.
 
-        `worth_steps` are the training steps that the same floating-point operations would make.
-        """
-        cost = results[spec.id]["cost"]
-        step_tokens = spec.train.batch * spec.model.context
-        ordinary = cost["train_tokens"] - cost["probe_steps"] * step_tokens
-        others = [results[run]["cost"] for role, run in spec.inputs.items() if role != TRUNK]
-        flops = max(cost["flops"] - ordinary * token_flops, 0.0)
-        other_flops = sum(other["flops"] for other in others)
-        return {
-            "probe_steps": cost["probe_steps"],
-            "evaluation_tokens": cost["evaluation_tokens"],
-            "seconds": cost["split"].get("probing", 0.0) + cost["split"].get("measuring", 0.0),
-            "flops": flops,
-            "other_runs": len(others),
-            "other_flops": other_flops,
-            "other_seconds": sum(other["seconds"] for other in others),
-            "worth_steps": (flops + other_flops) / (step_tokens * token_flops),
-        }
+def estimate_cost(
+    spec: RunSpec, results: Mapping[str, dict[str, Any]], token_flops: float
+) -> dict[str, float]:
+    """What an estimate takes beside ordinary training: its probes, what it reads, other runs.
+
+    `worth_steps` are the training steps that the same floating-point operations would make.
+    """
+    cost = results[spec.id]["cost"]
+    step_tokens = spec.train.batch * spec.model.context
+    ordinary = cost["train_tokens"] - cost["probe_steps"] * step_tokens
+    others = [cost_to_readers(results[run]) for role, run in spec.inputs.items() if role != TRUNK]
+    flops = max(cost["flops"] - ordinary * token_flops, 0.0)
+    other_flops = sum(other["flops"] for other in others)
+    return {
+        "probe_steps": cost["probe_steps"],
+        "evaluation_tokens": cost["evaluation_tokens"],
+        "seconds": cost["split"].get("probing", 0.0) + cost["split"].get("measuring", 0.0),
+        "flops": flops,
+        "other_runs": len(others),
+        "other_flops": other_flops,
+        "other_seconds": sum(other["seconds"] for other in others),
+        "worth_steps": (flops + other_flops) / (step_tokens * token_flops),
+    }
 
 
 def _token_flops(branch: Mapping[str, Any]) -> float:

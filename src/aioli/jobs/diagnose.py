@@ -60,7 +60,7 @@ def diagnose(
             each, pooled with standard errors over them; none: the only run there is.
         compared: methods whose own law is measured at the same checkpoints.
         method_steps: steps that those get there which are not made of law, estimator and solver; None: a
-            twentieth of the run, at least 60.
+            twentieth of the run, at least 60. More where a method needs a longer run.
         out: where branches and diagnosis.json go; None: `diagnosis` in the output directory.
 
     Raises:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from aioli.constraints import free_groups
+from aioli.errors import InputError
 from aioli.estimators import Blocks, ExcessOverTarget, Graph, Probes
 from aioli.estimators.measured import Measured
 from aioli.methods.construct import name_and_parameters
@@ -13,7 +15,7 @@ from aioli.methods.lmo import Lmo
 from aioli.methods.registry import stand_in
 from aioli.protocol import Problem
 
-__all__ = ["one_estimate"]
+__all__ = ["enough_steps", "one_estimate"]
 
 
 def one_estimate(
@@ -48,6 +50,22 @@ def one_estimate(
     known = _sized(parameters, sizes) | {"round_steps": round_steps}
     known.pop("prior_steps", None)
     return known, rounds * round_steps
+
+
+def enough_steps(name: str, parameters: Mapping[str, Any], problem: Problem, steps: int, most: int) -> int:
+    """`steps`, doubled until the method agrees to begin so short a run, at most `most`.
+
+    Raises:
+        InputError: the method refuses even a run of `most` steps.
+    """
+    run = replace(problem, total_steps=steps, warmup_steps=0)
+    try:
+        stand_in(name, parameters, run).init(run)
+    except InputError:
+        if steps >= most:
+            raise
+        return enough_steps(name, parameters, problem, min(2 * steps, most), most)
+    return steps
 
 
 def _sized(parameters: Mapping[str, Any], sizes: Mapping[str, Any]) -> dict[str, Any]:

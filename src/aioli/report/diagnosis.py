@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aioli.analysis.numbers import MISSING, quantity
+from aioli.report.law_reading import curved
 
 __all__ = ["print_diagnosis", "print_static"]
 
@@ -112,13 +113,12 @@ def _laws(content: Mapping[str, Any], point: Mapping[str, Any]) -> Table:
             f"{100 * value:+.2f} ({100 * error:.2f})"
             for value, error in zip(law["gains"], law["gain_errors"], strict=True)
         ]
-        pairs = zip(law["curvature"], law["curvature_error"], strict=True)
-        curved = sum(value is not None and abs(value) > 3 * error for value, error in pairs)
+        bent = curved(law)
         table.add_row(
             str(law["horizon"]),
             str(law["branches"]),
             _number(law["sums_held_out_r2"], law["sums_r2"]),
-            f"{curved} of {len(law['curvature'])}",
+            MISSING if bent is None else f"{bent} of {len(law['curvature'])}",
             *gains,
         )
     return table

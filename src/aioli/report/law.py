@@ -10,7 +10,7 @@ import numpy as np
 from aioli.analysis.numbers import MISSING, count, quantity
 from aioli.protocol import Array
 from aioli.report.html_tables import Cell, Table
-from aioli.report.law_reading import conclude, critical_of_sums
+from aioli.report.law_reading import conclude, critical_of_gains, curved
 from aioli.report.law_series import similarity_over_time
 from aioli.report.plots import dot_chart, heat_map
 from aioli.report.section import NEUTRAL, Choice, Figure, Panels, Section
@@ -109,7 +109,7 @@ def _panels(diagnosis: Diagnosis, name: str, make: Any) -> Panels:
 def _quality(diagnosis: Diagnosis) -> Table:
     rows = []
     for _, law, begin in _every(diagnosis):
-        curved = _curved(law)
+        bent = curved(law)
         rows.append(
             (
                 *begin,
@@ -118,7 +118,7 @@ def _quality(diagnosis: Diagnosis) -> Table:
                 _number(law["sums_held_out_r2"]),
                 _middle(law["r2"]),
                 _middle(law["held_out_r2"]),
-                Cell(MISSING if curved is None else f"{curved} of {len(law['curvature'])}", value=curved),
+                Cell(MISSING if bent is None else f"{bent} of {len(law['curvature'])}", value=bent),
                 _middle(law["noise"], digits=4),
             )
         )
@@ -132,20 +132,11 @@ def _quality(diagnosis: Diagnosis) -> Table:
     return Table(caption, headings + targets, tuple(rows))
 
 
-def _curved(law: Mapping[str, Any]) -> int | None:
-    known = [
-        abs(value) > critical_of_sums(law) * error
-        for value, error in zip(law["curvature"], law["curvature_error"], strict=True)
-        if value is not None and error is not None
-    ]
-    return sum(known) if known else None
-
-
 def _gains(diagnosis: Diagnosis) -> Table:
     rows = []
     for _, law, begin in _every(diagnosis):
-        sums, errors = np.array(law["sums"]), np.array(law["sum_errors"])
-        apart, half = sums - sums.mean(), critical_of_sums(law) * errors
+        gains, errors = np.array(law["gains"]), np.array(law["gain_errors"])
+        half = critical_of_gains(law) * errors
         cells = [
             Cell(
                 f"{100 * value:+.2f}",
@@ -153,11 +144,12 @@ def _gains(diagnosis: Diagnosis) -> Table:
                 float(value),
                 "undecided" if abs(value) <= bound else "lower" if value > 0 else "higher",
             )
-            for value, error, bound in zip(apart, errors, half, strict=True)
+            for value, error, bound in zip(gains, errors, half, strict=True)
         ]
         rows.append((*begin, *cells))
     caption = (
-        "Column sums of A* less their mean, hundredths of a nat, with standard errors. "
+        "Column sums of A* less their mean, with curvature allowed for, hundredths of a nat, with standard "
+        "errors. "
         "Coloured where the 95% interval excludes 0."
     )
     return Table(caption, ("Checkpoint", "Horizon", *diagnosis["groups"]), tuple(rows))

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import stdtrit
 
+from aioli.fitting.dynamic import critical
 from aioli.protocol import Array
 
-__all__ = ["conclude", "critical_of_sums"]
+__all__ = ["conclude", "critical_of_gains", "curved"]
 
 Diagnosis = Mapping[str, Any]
 FEW = 3
@@ -38,33 +38,46 @@ class _Seen(NamedTuple):
 def _single(diagnosis: Diagnosis) -> _Seen:
     point = diagnosis["points"][-1]
     law = point["laws"][-1]
-    sums, errors = np.array(law["sums"]), np.array(law["sum_errors"])
     rows = [row for row in point["fidelity"] if row["horizon"] == law["horizon"]]
     methods = {row["label"]: (row["centred"]["low"], row["centred"]["high"]) for row in rows}
     where = f"From step {point['step']} over {_steps(law['horizon'])}"
-    half = critical_of_sums(law) * errors
+    half = critical_of_gains(law) * np.array(law["gain_errors"])
     known = [value for value in law["held_out_r2"] if value is not None]
     by_target = float(np.median(known)) if known else None
-    return _Seen(where, law["sums_held_out_r2"], by_target, sums - sums.mean(), half, methods)
+    return _Seen(where, law["sums_held_out_r2"], by_target, np.array(law["gains"]), half, methods)
 
 
 def _pooled(diagnosis: Diagnosis) -> _Seen:
     """Of several seeds: Student t intervals of their means."""
     row = diagnosis["pooled"][-1]
-    critical = float(stdtrit(row["seeds"] - 1, 0.975))
+    limit = critical(row["seeds"] - 1)
     methods: dict[str, tuple[float | None, float | None]] = {}
     for label, found in row["fidelity"].items():
         known = found["mean"] is not None and found["error"] is not None
-        ends = [found["mean"] + sign * critical * found["error"] for sign in (-1, 1)] if known else [None] * 2
+        ends = [found["mean"] + sign * limit * found["error"] for sign in (-1, 1)] if known else [None] * 2
         methods[label] = (ends[0], ends[1])
     where = f"Over {row['seeds']} seeds, from step {row['step']} over {_steps(row['horizon'])}"
-    half = critical * np.array(row["gain_errors"], dtype=np.float64)
+    half = limit * np.array(row["gain_errors"], dtype=np.float64)
     return _Seen(where, row["r2"], None, np.array(row["gains"]), half, methods)
 
 
-def critical_of_sums(law: Mapping[str, Any]) -> float:
-    """How many standard errors of the column sums make a 95% interval."""
-    return float(law["critical"])
+def critical_of_gains(law: Mapping[str, Any]) -> float:
+    """How many standard errors of a gain make a 95% interval; earlier diagnoses tell those of the matrix."""
+    return critical(law["gain_freedom"]) if "gain_freedom" in law else float(law["critical"])
+
+
+def curved(law: Mapping[str, Any]) -> int | None:
+    """How many targets' residual curvature is beyond its 95% interval; None where none is known.
+
+    A curvature takes one degree of freedom more than the matrix.
+    """
+    limit = critical(law["freedom"] - 1) if law.get("freedom", 0) > 1 else float(law["critical"])
+    known = [
+        abs(value) > limit * error
+        for value, error in zip(law["curvature"], law["curvature_error"], strict=True)
+        if value is not None and error is not None
+    ]
+    return sum(known) if known else None
 
 
 def _steps(horizon: int) -> str:
