@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +20,19 @@ __all__ = ["methods"]
 COLUMNS = ("name", "law", "estimator", "solver", "reads", "extra runs", "published")
 OFFLINE_COLUMNS = ("name", "law", "fitted from", "solver", "reads", "runs before", "published")
 OFFLINE_TITLE = "Offline: from finished runs to a mixture (aioli offline NAME)"
+CHOICE = re.compile(r"Literal\[(.*)\]")
+WORDS = {
+    "Method[Any]": "method",
+    "Estimator[Any]": "estimator",
+    "Solver[Any]": "solver",
+    "Law": "law",
+    "Proportions": "proportions",
+    "tuple[tuple[float, ...], ...]": "rows of numbers",
+    "Mapping[str, Mapping[str, float]]": "numbers by two names",
+    "Mapping[str, float]": "numbers by name",
+    "tuple[float, ...]": "list of numbers",
+}
+"""What types of parameters are called; the longer ones before those that they contain."""
 Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show this method in full.")]
 
 
@@ -93,6 +107,27 @@ def _print_table(infos: list[MethodInfo], columns: tuple[str, ...]) -> None:
         typer.echo(f"    {info.summary}")
 
 
+def _provided(name: str) -> tuple[str, ...]:
+    """Parameters that follow from the runs that a method has done before its own."""
+    from aioli.methods import registry
+
+    recipe = registry.recipe_of(name)
+    return recipe.provides if recipe else ()
+
+
+def _in_words(kind: str) -> str:
+    """A parameter's type as a config's reader knows it.
+
+    >>> _in_words("Method[Any] | None"), _in_words("Literal['prior', 'uniform']")
+    ('method or None', "'prior' or 'uniform'")
+    """
+    if chosen := CHOICE.search(kind):
+        return chosen[1].replace(", ", " or ")
+    for told, word in WORDS.items():
+        kind = kind.replace(told, word)
+    return kind.replace(" | ", " or ")
+
+
 def _print_one(info: MethodInfo, *, offline: bool) -> None:
     typer.echo(f"{info.name}: {info.summary}\n")
     if offline:
@@ -102,7 +137,9 @@ def _print_one(info: MethodInfo, *, offline: bool) -> None:
         typer.echo(f"  law {info.law}; estimator {info.estimator}; solver {info.solver}")
         typer.echo(f"  reads {', '.join(info.signals) or 'nothing'}; extra full runs: {info.extra_runs}")
     typer.echo(f"  {info.citation}\n")
+    provided = () if offline else _provided(info.name)
     for key, kind, default in info.parameters:
-        typer.echo(f"  {key}: {kind}" + (" (required)" if default is None else f" = {default}"))
+        wanted = " (from its runs)" if key in provided else " (required)"
+        typer.echo(f"  {key}: {_in_words(kind)}" + (wanted if default is None else f" = {default}"))
     if not info.parameters:
         typer.echo("  no parameters")

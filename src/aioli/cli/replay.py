@@ -66,6 +66,8 @@ def replay(run: Run, method: Under, as_json: AsJson = False) -> None:
         )
         r2 = "" if line["law_r2"] is None else f"  {law(line['law_r2'])}"
         typer.echo(f"{line['step']:6d}  {line['phase']:7s}  {shares}{r2}")
+    if len(asked) < 2:
+        typer.echo("\nthat run measured once, at its end: a method is asked anew only after a measurement")
     if score.laws:
         typer.echo(f"\n{_told(_figures(score))}")
 

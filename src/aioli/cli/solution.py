@@ -96,7 +96,7 @@ def _lines(content: Mapping[str, Any]) -> list[str]:
         told += f"; at the reference {reference:.4f}"
     if best:
         broken = "" if best["allowed"] else ", which breaks the constraints"
-        told += f"; best run of the table {best['objective']:.4f} (measured, run {best['name']}{broken})"
+        told += f"; best run of the table {best['objective']:.4f} ({best['name']}, measured{broken})"
     gap = content["gap"]
     solved = f"{content['status']}, by {content['solver']}" + (f", gap {gap:.1e}" if gap is not None else "")
     lines = [told, f"solved: {solved}"]
