@@ -105,6 +105,8 @@ def method_result(matrices: list[np.ndarray], proportions: list[list[float]]) ->
     return {
         "label": "m",
         "seed": 0,
+        "groups": list("abc"),
+        "targets": list("abc"),
         "steps": 10,
         "matrices": [{"step": 5, "values": each.tolist()} for each in matrices],
         "proportions": {"values": proportions},
@@ -122,6 +124,32 @@ def test_a_method_stands_by_its_last_matrix_or_by_how_it_moved() -> None:
     assert matrix is None
     with pytest.raises(InputError, match="neither estimated a law nor moved"):
         method_sums(method_result([], moved[:1]), EVEN)
+
+
+def test_two_groups_are_compared_by_what_each_gains_from_itself_beyond_the_other() -> None:
+    """As published: A_11 - A_12 and A_22 - A_21, which no trend common to both groups touches."""
+    ours, truth = np.array([[0.30, 0.10], [0.25, 0.35]]), np.array([[0.5, 0.2], [0.4, 0.8]])
+    known = {"horizon": 5, "sums": [0.9, 1.0], "gains": [-0.05, 0.05], "gain_errors": [0.01, 0.01]}
+    law = known | {
+        "matrix": truth.tolist(),
+        "contrast_errors": [[0.01, 0.01], [0.02, 0.02]],
+        "sums_variances": [0.0, 0.0],
+        "axes": [[1.0, 0.0], [0.0, 1.0]],
+        "freedom": 0,
+        "gain_freedom": 0,
+    }
+    of_two = {"groups": ["a", "b"], "targets": ["a", "b"]}
+    (row,) = fidelities([method_result([ours], [[0.5, 0.5]]) | of_two], [law], np.ones(2))
+    cosine = (0.2 * 0.3 + 0.1 * 0.4) / (np.hypot(0.2, 0.1) * np.hypot(0.3, 0.4))
+    assert row["raw"]["cosine"] == pytest.approx(cosine)
+    assert row["raw"]["spearman"] == -1
+    assert row["raw"]["low"] < row["raw"]["similarity"] <= row["raw"]["high"]
+    (elsewhere,) = fidelities(
+        [method_result([ours], [[0.5, 0.5]]) | of_two | {"targets": ["s", "t"]}], [law], np.ones(2)
+    )
+    assert elsewhere["raw"]["cosine"] == pytest.approx(
+        (0.55 * 0.9 + 0.45 * 1.0) / (np.hypot(0.55, 0.45) * np.hypot(0.9, 1.0))
+    )
 
 
 def test_seeds_are_pooled_with_errors_over_seeds() -> None:

@@ -49,6 +49,8 @@ def planted(noise: float, labels: list[str]) -> dict[str, Any]:
             {
                 "label": label,
                 "seed": 0,
+                "groups": list("abcdefg"),
+                "targets": list("abcdefg"),
                 "matrices": [{"values": (A + 0.02 * rng.normal(size=A.shape) / k).tolist()}],
             }
             for k, label in enumerate(labels, start=1)

@@ -244,7 +244,7 @@ def test_a_full_disk_while_training_keeps_what_was_there(project, shell, cli):
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
     with shell("train", "mix.yaml", "--method", "stratified", *out, preexec_fn=small_files) as process:
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=180)
     assert process.returncode == 2, err
     assert "no room left" in err
     assert "Traceback" not in err

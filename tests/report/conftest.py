@@ -148,6 +148,7 @@ def make_diagnosis(groups: int = 3, steps: tuple[int, ...] = (300, 600), seeds: 
             laws = [law_at(branches, horizon, weights) for horizon in settings.horizons]
             methods = [
                 {"label": name, "seed": seed, "matrices": [{"step": 1, "values": values.tolist()}]}
+                | {"groups": names, "targets": names}
                 for name, values in (("aioli", base + 0.02), ("wrong", -base))
             ]
             rows = fidelities(methods, laws, weights)

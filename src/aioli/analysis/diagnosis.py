@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.special import fdtrc
 
-from aioli.analysis.fidelity import fidelity_of
+from aioli.analysis.fidelity import Fidelity, fidelity_of
 from aioli.errors import InputError
 from aioli.fitting.assess import held_out_predictions
 from aioli.fitting.dynamic import DynamicFit, column_sums, fit_dynamic, squared_distance
@@ -184,17 +184,17 @@ def method_sums(result: Result, weights: Array) -> tuple[Array, Array | None]:
 def fidelities(
     methods: Sequence[Result], laws: Sequence[Mapping[str, Any]], weights: Array
 ) -> list[dict[str, Any]]:
-    """A row for each method and horizon: similarity raw and centred with intervals.
+    """A row for each method and horizon: similarity raw, as published, and centred, with intervals.
 
-    A method without a matrix has no raw form: only differences between groups moved it.
+    A method without a matrix has no raw form: only differences between groups moved it. The raw form
+    compares column sums; of two groups that are the targets it compares A_11 - A_12 and A_22 - A_21.
     """
     rows = []
     for result in methods:
         sums, matrix = method_sums(result, weights)
+        own = result["groups"] == result["targets"] and len(result["groups"]) == 2
         for law in laws:
-            truth = np.array(law["sums"])
-            errors = np.sqrt(law["sums_variances"])[:, None] * np.array(law["axes"])
-            raw = None if matrix is None else fidelity_of(sums, truth, errors, freedom=law["freedom"])
+            raw = None if matrix is None else _raw(matrix, law, weights, own)
             gains = np.array(law["gains"])
             taken_off = np.sqrt(1 - 1 / max(gains.size, 2))  # by centring the draws
             apart = np.array(law["gain_errors"]) / taken_off
@@ -211,6 +211,18 @@ def fidelities(
                 }
             )
     return rows
+
+
+def _raw(matrix: Array, law: Mapping[str, Any], weights: Array, own: bool) -> Fidelity:
+    """The published similarity of a method's matrix to that of a law; `own`: of two groups, the targets."""
+    if own:
+        toward = weights * np.array([1.0, -1.0])
+        ours, truth = (toward * (each[:, 0] - each[:, 1]) for each in (matrix, np.array(law["matrix"])))
+        errors = weights * 2 * np.array(law["contrast_errors"])[:, 0]
+    else:
+        ours, truth = weights @ matrix, np.array(law["sums"])
+        errors = np.sqrt(law["sums_variances"])[:, None] * np.array(law["axes"])
+    return fidelity_of(ours, truth, errors, freedom=law["freedom"])
 
 
 def pooled(points: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
