@@ -147,12 +147,12 @@ def _correlation(found: Answers) -> Section:
             )
             figures.append(Figure(title, svg))
     text = (
-        "A dot for each method and setting: how alike the column sums of the method's law and of the true law "
-        "at the same checkpoints of the stratified runs are, and by how much the method improved on "
-        "stratified sampling. The published figure (raw, at the method's own checkpoints) has R2 .491. Raw "
-        "sums contain the trend common to all groups, centred ones only what tells groups apart. With two "
-        "groups the raw form compares what each gains from itself beyond the other, and a centred similarity "
-        "is 1 or -1."
+        "A dot for each method and setting: how alike the column sums of the method's law and of the "
+        "true law at the same checkpoints of the stratified runs are, and by how much the method "
+        "improved on stratified sampling. The published figure (raw, at the method's own checkpoints) "
+        "has R2 .491. Raw sums contain the trend common to all groups, centred ones only what tells "
+        "groups apart. With two groups the raw form compares what each gains from itself beyond the "
+        "other, and a centred similarity is 1 or -1."
     )
     return Section("fidelity", "Does a faithful law help?", text, tuple(figures), tuple(keys))
 
@@ -183,9 +183,9 @@ def _gains(found: Answers) -> Section:
         legend = tuple(Key(group, style(number)) for number, group in enumerate(row["groups"]))
         figures.append(Figure(title, svg, legend))
     text = (
-        "Column sums of the true law less their mean: by how much more the sum of the targets' losses falls "
-        "when a group's share is one instead of average. Bands are two standard errors over seeds. Lines "
-        "that cross would mean that the best group changes during training."
+        "Column sums of the true law less their mean: by how much more the sum of the targets' losses "
+        "falls when a group's share is one instead of average. Bands are two standard errors over seeds. "
+        "Lines that cross would mean that the best group changes during training."
     )
     return Section("gains", "Gains of the groups over training", text, tuple(figures))
 
