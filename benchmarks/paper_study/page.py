@@ -55,6 +55,7 @@ def fill_page(found: Answers) -> str:
 
     return environment.get_template("page.html").render(
         title="The paper's study on real text",
+        settings=len((found["unrestricted"] or {"settings": ()})["settings"]),
         findings=[typeset(each) for each in findings(found)],
         summary=_summary(found["unrestricted"]) if found["unrestricted"] else None,
         sections=sections,
