@@ -5,11 +5,12 @@ They are a fixture for the page, not results of anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from aioli.analysis.diagnosis import fidelities, law_at, pooled
 from aioli.jobs.checkpoints import Settings
@@ -125,6 +126,16 @@ def _matrices(n: int, m: int, rng: np.random.Generator) -> list[dict[str, Any]]:
         }
         for step in range(100, STEPS, 50)
     ]
+
+
+@pytest.fixture(scope="module")
+def browser(browser_path: str) -> Iterator[Browser]:
+    """A headless Chromium; the test is marked `requires("browser")`."""
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        browser = playwright.chromium.launch(executable_path=browser_path, args=arguments)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

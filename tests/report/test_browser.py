@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from aioli.analysis.comparison import compare_runs
 from aioli.report.page import write_page
@@ -23,15 +23,6 @@ SHAPES: dict[str, dict[str, Any]] = {
     "many": {"seeds": 5, "groups": LONG_NAMES, "targets": ("one", "two")},
     "least": {"seeds": 1, "methods": ("aioli",), "groups": ("only",), "bits": False},
 }
-
-
-@pytest.fixture(scope="module")
-def browser(browser_path: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        browser = playwright.chromium.launch(executable_path=browser_path, args=arguments)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from aioli.analysis.comparison import compare_runs
 from aioli.jobs import live_server
@@ -17,15 +17,6 @@ from aioli.report.page import fill_page, page_parts
 pytestmark = pytest.mark.requires("browser")
 Runs = Callable[..., list[dict[str, Any]]]
 GROUPS = ("law", "code", "maths", "medicine", "speeches", "encyclopaedia", "stories")
-
-
-@pytest.fixture(scope="module")
-def browser(browser_path: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        browser = playwright.chromium.launch(executable_path=browser_path, args=arguments)
-        yield browser
-        browser.close()
 
 
 class Changing:

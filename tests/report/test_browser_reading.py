@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from aioli.analysis.comparison import compare_runs
 from aioli.fitting.fit import fit
@@ -67,15 +67,6 @@ def pages(runs: Make, diagnosis: Make, tmp_path_factory: pytest.TempPathFactory)
     table = Table(groups=("a", "b", "c"), names=names, mixtures=mixtures, targets=("x", "y"), losses=losses)
     write_fit_page(fit(table, "linear", replicates=4, splits=1), where / "fit.html")
     return {path.stem: path for path in where.iterdir()}
-
-
-@pytest.fixture(scope="module")
-def browser(browser_path: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        browser = playwright.chromium.launch(executable_path=browser_path, args=arguments)
-        yield browser
-        browser.close()
 
 
 @pytest.mark.requires("browser")

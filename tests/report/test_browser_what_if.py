@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page
 
 from aioli.analysis.comparison import compare_runs
 from aioli.fitting.fit import Fit, fit
@@ -29,15 +29,6 @@ LAWS = [
     "effective",
     {"average": {"members": ["linear", "bimix"]}},
 ]
-
-
-@pytest.fixture(scope="module")
-def browser(browser_path: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        browser = playwright.chromium.launch(executable_path=browser_path, args=arguments)
-        yield browser
-        browser.close()
 
 
 def opened(browser: Browser, path: Path, width: int = 1000) -> Page:
