@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks.estimators import estimators
-from benchmarks.estimators_kept import POINTS, RUNS, keep_points, keep_runs, read_points
-from benchmarks.estimators_plot import front, worth
-from benchmarks.estimators_report import table, write_report
-from benchmarks.estimators_scores import CEILING, NULL, REFERENCE, at_horizon, mean_error, summary
+from benchmarks.estimators.compared import estimators
+from benchmarks.estimators.kept import POINTS, RUNS, keep_points, keep_runs, read_points
+from benchmarks.estimators.plot import front, worth
+from benchmarks.estimators.report import table, write_report
+from benchmarks.estimators.scores import CEILING, NULL, REFERENCE, at_horizon, mean_error, summary
 
 from aioli.analysis.diagnosis import fidelities, law_at
 from aioli.config import read_methods

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.estimators_kept import POINTS, read_points
-from benchmarks.estimators_plot import draw
-from benchmarks.estimators_scores import BRANCHES, CEILING, NULL, REFERENCE, summary
+from benchmarks.estimators.kept import POINTS, read_points
+from benchmarks.estimators.plot import draw
+from benchmarks.estimators.scores import BRANCHES, CEILING, NULL, REFERENCE, summary
 
 from aioli.files import replace_file, write_json
 
