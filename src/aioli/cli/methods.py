@@ -65,8 +65,8 @@ def _offline() -> dict[str, MethodInfo]:
     """The offline methods; without the packages that they need, standard error says so."""
     try:
         from aioli.methods.offline import describe_offline
-    except ModuleNotFoundError as error:
-        typer.echo(f"note: offline methods need {error.name}: pip install 'aioli[offline]'", err=True)
+    except (ModuleNotFoundError, InputError) as error:
+        typer.echo(f"note: offline methods are not listed: {error}", err=True)
         return {}
     return describe_offline()
 

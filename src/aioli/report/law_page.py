@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aioli.analysis.numbers import MISSING, count
 from aioli.files import replace_file
-from aioli.fitting.fit import Fit
 from aioli.report.filling import fill
 from aioli.report.html_tables import Cell, Table
 from aioli.report.law import law_part
 from aioli.report.what_if import what_if_of_fit
+
+if TYPE_CHECKING:
+    from aioli.fitting.fit import Fit
 
 __all__ = ["write_diagnosis_page", "write_fit_page"]
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from markupsafe import Markup
 
 from aioli.errors import InputError
-from aioli.fitting.fit import Fit
 from aioli.protocol import Array
 from aioli.report.browser_law import browser_law
 from aioli.report.filling import embedded
 from aioli.static_law import FittedLaw
+
+if TYPE_CHECKING:
+    from aioli.fitting.fit import Fit
 
 __all__ = ["REPLICATES", "WhatIf", "thinned", "what_if_of_diagnosis", "what_if_of_fit"]
 
