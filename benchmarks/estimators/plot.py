@@ -10,7 +10,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from benchmarks.estimators.scores import CEILING, NULL
+from benchmarks.estimators.scores import NULL, OTHER_SEED
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
@@ -107,9 +107,9 @@ def panel(axes: Any, rows: Sequence[Row], horizon: int) -> None:
 
 
 def reference_lines(axes: Any, rows: Sequence[Row]) -> None:
-    """The ceiling as a line, and the band in which estimates without any knowledge mostly lie."""
+    """The law of other seeds as a line, and the band in which estimates without any knowledge mostly lie."""
     found = {row["estimator"]: row for row in rows if row["centred"] is not None}
-    for label, style, name in ((CEILING, "--", "a perfect estimator"), (NULL, ":", NULL)):
+    for label, style, name in ((OTHER_SEED, "--", OTHER_SEED), (NULL, ":", NULL)):
         if label in found:
             y, error = found[label]["centred"], found[label]["centred_error"] or 0.0
             told = f"{name}, {y:+.2f} (scatter {error:.2f})"

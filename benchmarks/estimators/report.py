@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from benchmarks.estimators.kept import POINTS, read_points
 from benchmarks.estimators.plot import draw
-from benchmarks.estimators.scores import BRANCHES, CEILING, NULL, REFERENCE, summary
+from benchmarks.estimators.scores import BRANCHES, NULL, OTHER_SEED, REFERENCE, summary
 
 from aioli.files import replace_file, write_json
 
@@ -44,8 +44,8 @@ def table(setting: str, points: Sequence[Mapping[str, Any]], rows: Sequence[Mapp
         "R2 of the linear law, each branch predicted from the others where there are enough, mean over "
         "checkpoints: " + ", ".join(f"{law_r2(points, horizon)} at {horizon}" for horizon in horizons) + ".",
         "",
-        f"`{CEILING}`: what a perfect estimator would score, the law drawn again within its errors. "
-        f"`{NULL}`: what no knowledge scores. The errors of both are the scatter of such a mean over these "
+        f"`{OTHER_SEED}`: the same branches off other seeds' runs at the same step: what is known without "
+        f"the luck of the run. `{NULL}`: what no knowledge scores, and the scatter of such a mean over these "
         f"checkpoints. `{BRANCHES}`: the law over a shorter horizon; the branches are the same, so part of "
         "their noise is the longer law's, which flatters them. `change`: similarity less that of "
         f"`{REFERENCE}` at the same checkpoints, over the longest horizon. Cost is of one estimate, beside "
@@ -76,9 +76,9 @@ def over(points: Sequence[Mapping[str, Any]]) -> str:
 
 
 def ordered(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Labels: the ceiling, estimators as measured, shorter branches, random numbers."""
+    """Labels: the law of other seeds, estimators as measured, shorter branches, random numbers."""
     labels = list(dict.fromkeys(row["estimator"] for row in rows))
-    return sorted(labels, key=lambda label: (label == NULL, label.startswith(BRANCHES), label != CEILING))
+    return sorted(labels, key=lambda label: (label == NULL, label.startswith(BRANCHES), label != OTHER_SEED))
 
 
 def cost_cell(cost: Mapping[str, float], key: str) -> str:

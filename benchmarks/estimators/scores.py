@@ -1,8 +1,9 @@
 """Scores of the estimator bench: how near every estimate is to the law of the branches, over checkpoints.
 
 All are scored against the same truth: column sums less their mean with curvature allowed for (`gains` of
-`aioli.analysis.diagnosis`), by the centred similarity. Two rows bound the scale: `random numbers`, and the
-`ceiling`, the law itself against an independent second measurement of it.
+`aioli.analysis.diagnosis`), by the centred similarity. Two rows give it a scale: `random numbers`, and
+`another seed's law`, the branches of another seed's run at the same step. Drawing the law
+again within its standard errors would not do: they leave out what an order of the data does to all branches.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from aioli.protocol import Array
 
 REFERENCE = "probes 2x4"
 """The estimator that the others are compared with, at the same checkpoints: about Aioli's own sizes."""
-NULL, CEILING, BRANCHES = "random numbers", "ceiling", "branches"
+NULL, OTHER_SEED, BRANCHES = "random numbers", "another seed's law", "branches"
 DRAWS = 400
 NAN = float("nan")
 
@@ -29,12 +30,12 @@ def summary(points: Sequence[Point]) -> list[dict[str, Any]]:
 
     `change` is that of the centred similarity against `REFERENCE` at the same checkpoints. None where a
     similarity is not defined, or one checkpoint gives no error. Checkpoints of one seed are not independent:
-    errors are those of the seeds' means, with one seed over its checkpoints. The errors of `NULL` and
-    `CEILING` are how far the mean of one random, or perfect, estimator scatters over as many checkpoints.
+    errors are those of the seeds' means, with one seed over its checkpoints. The error of `NULL` is how far
+    the mean of one random estimator scatters over as many checkpoints.
     """
     rows = []
     for horizon in sorted({law["horizon"] for point in points for law in point["laws"]}):
-        scored = [(point["seed"], at_horizon(point, horizon)) for point in points]
+        scored = [(point["seed"], at_horizon(point, horizon, points)) for point in points]
         seeds, found = [seed for seed, each in scored if each], [each for _, each in scored if each]
         base = column(found, REFERENCE, "centred")
         for label in dict.fromkeys(label for each in found for label in each):
@@ -69,8 +70,12 @@ def mean_cost(costs: Sequence[Mapping[str, float] | None]) -> dict[str, float]:
     return {key: float(np.mean([cost[key] for cost in known])) for key in known[0]} if known else {}
 
 
-def at_horizon(point: Point, horizon: int) -> dict[str, dict[str, Any]]:
-    """Similarities and cost by estimator at one checkpoint; {} where no branch is so long."""
+def at_horizon(point: Point, horizon: int, points: Sequence[Point]) -> dict[str, dict[str, Any]]:
+    """Similarities and cost by estimator at one checkpoint; {} where no branch is so long.
+
+    Args:
+        points: all checkpoints, those of other seeds among them.
+    """
     laws = {law["horizon"]: law for law in point["laws"]}
     if horizon not in laws:
         return {}
@@ -91,20 +96,21 @@ def at_horizon(point: Point, horizon: int) -> dict[str, dict[str, Any]]:
             }
     rng = np.random.default_rng([point["seed"], point["step"], horizon])
     found[NULL] = spread_of(rng.normal(size=(DRAWS, gains.size)), gains)
-    found[CEILING] = ceiling(gains, np.array(laws[horizon]["gain_errors"], dtype=np.float64), rng)
+    if others := other_seeds(point, horizon, points):
+        similar = [fidelity_of(other, gains, centre=True).similarity for other in others]
+        found[OTHER_SEED] = {"centred": float(np.mean(similar))}
     return found
 
 
-def ceiling(gains: Array, errors: Array, rng: np.random.Generator) -> dict[str, float]:
-    """How similar the law is to itself, drawn again within its errors: what a perfect estimator would score.
-
-    Noise in the measured gains makes them look further apart than they are, so this is a little too high.
-
-    Args:
-        gains, errors: [m], centred, and the standard errors that they have after centring.
-    """
-    before_centring = errors / np.sqrt(1 - 1 / max(gains.size, 2))
-    return spread_of(gains + before_centring * rng.normal(size=(DRAWS, gains.size)), gains)
+def other_seeds(point: Point, horizon: int, points: Sequence[Point]) -> list[Array]:
+    """Gains [m] that the branches of each other seed gave at the same step and horizon."""
+    return [
+        np.array(law["gains"], dtype=np.float64)
+        for other in points
+        if other["step"] == point["step"] and other["seed"] != point["seed"]
+        for law in other["laws"]
+        if law["horizon"] == horizon
+    ]
 
 
 def spread_of(draws: Array, gains: Array) -> dict[str, float]:

@@ -19,6 +19,7 @@ from aioli.table import Table
 __all__ = ["laws"]
 
 DRAWS = 2000
+OTHER_SEED = "another seed's law"
 
 
 def laws(
@@ -98,7 +99,8 @@ def _dynamic(points: Sequence[Line], horizon: int) -> dict[str, float | None]:
 def _fidelity(points: Sequence[Line], horizon: int, sweep: Sequence[Line] | None) -> dict[str, Any]:
     """By method, the mean similarity over checkpoints and its standard error over seeds, raw and centred.
 
-    DML's column sums are the slopes of its static law at the equal mixture; they have no raw form.
+    DML's column sums are the slopes of its static law at the equal mixture; they have no raw form. Nor has
+    `OTHER_SEED`: the law that the other seeds' branches gave at the same step, for comparison.
     """
     values: dict[str, dict[str, dict[int, list[float]]]] = {}
 
@@ -117,6 +119,10 @@ def _fidelity(points: Sequence[Line], horizon: int, sweep: Sequence[Line] | None
             if ours is not None:
                 found = fidelity_of(ours, np.array(law["gains"]), centre=True).similarity
                 keep("dml", "centred", point["seed"], found)
+            others = [p for p in points if p["step"] == point["step"] and p["seed"] != point["seed"]]
+            for other in _laws_at(others, horizon):
+                found = fidelity_of(np.array(other["gains"]), np.array(law["gains"]), centre=True).similarity
+                keep(OTHER_SEED, "centred", point["seed"], found)
     return {
         label: {
             form: _over_seeds([float(np.mean(of)) for of in seen.values()]) for form, seen in each.items()

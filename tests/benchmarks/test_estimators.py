@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,10 @@ from benchmarks.estimators.compared import estimators
 from benchmarks.estimators.kept import POINTS, RUNS, keep_points, keep_runs, read_points
 from benchmarks.estimators.plot import front, worth
 from benchmarks.estimators.report import table, write_report
-from benchmarks.estimators.scores import CEILING, NULL, REFERENCE, at_horizon, mean_error, summary
+from benchmarks.estimators.scores import NULL, OTHER_SEED, REFERENCE, at_horizon, mean_error, summary
 
 from aioli.analysis.diagnosis import fidelities, law_at
+from aioli.analysis.fidelity import fidelity_of
 from aioli.config import read_methods
 from aioli.errors import InputError
 from aioli.sweep.designs import smoothed
@@ -39,16 +42,16 @@ def branch(mixture: np.ndarray, rng: np.random.Generator, noise: float) -> dict[
     return {"id": "x", "branch": {"points": points}}
 
 
-def planted(noise: float, labels: list[str]) -> dict[str, Any]:
+def planted(noise: float, labels: list[str], seeds: Sequence[int] = (0,)) -> dict[str, Any]:
     """What `diagnose` returns at three checkpoints: estimators that see A, the later ones with less noise."""
     points = []
-    for step in (200, 500, 1000):
-        rng = np.random.default_rng(step)
+    for step, seed in product((200, 500, 1000), seeds):
+        rng = np.random.default_rng([step, seed] if seed else step)
         laws = [law_at([branch(row, rng, noise) for row in DESIGN], h, np.ones(M)) for h in (5, 20)]
         results = [
             {
                 "label": label,
-                "seed": 0,
+                "seed": seed,
                 "groups": list("abcdefg"),
                 "targets": list("abcdefg"),
                 "matrices": [{"values": (A + 0.02 * rng.normal(size=A.shape) / k).tolist()}],
@@ -59,19 +62,21 @@ def planted(noise: float, labels: list[str]) -> dict[str, Any]:
         for row in rows:
             row["cost"] = COST | {"worth_steps": 2.0 * labels.index(row["label"])}
         cost = {"train_tokens": 1, "seconds": 1.0}
-        point = {"seed": 0, "step": step, "losses": [3.0] * M, "laws": laws, "fidelity": rows, "runs": ["r"]}
-        points.append(point | {"cost": cost, "trunk_cost": cost})
+        point = {"seed": seed, "step": step, "losses": [3.0] * M, "laws": laws, "fidelity": rows}
+        points.append(point | {"runs": ["r"], "cost": cost, "trunk_cost": cost})
     names = [f"g{j}" for j in range(M)]
     same = {"label": "stratified", "groups": names, "targets": names, "steps": 1500, "orders": 1}
     return same | {"weights": [1.0] * M, "points": points}
 
 
-def kept(tmp_path: Path, noise: float = 1e-4, labels: list[str] = LABELS) -> Path:
-    keep_points(planted(noise, labels), tmp_path / POINTS)
+def kept(
+    tmp_path: Path, noise: float = 1e-4, labels: list[str] = LABELS, seeds: Sequence[int] = (0,)
+) -> Path:
+    keep_points(planted(noise, labels, seeds), tmp_path / POINTS)
     return tmp_path / POINTS
 
 
-def test_all_are_scored_against_the_same_truth_between_chance_and_ceiling(tmp_path: Path) -> None:
+def test_all_are_scored_against_the_same_truth_and_beside_chance(tmp_path: Path) -> None:
     content = planted(1e-4, LABELS)
     rows = summary(read_points(kept(tmp_path)))
     of = {(row["estimator"], row["horizon"]): row for row in rows}
@@ -84,7 +89,7 @@ def test_all_are_scored_against_the_same_truth_between_chance_and_ceiling(tmp_pa
     assert of[LABELS[3], 20]["raw"] == pytest.approx(
         np.mean([r["raw"]["similarity"] for r in told]), abs=1e-4
     )
-    assert of[CEILING, 20]["centred"] > 0.98 and abs(of[NULL, 20]["centred"]) < 0.1
+    assert abs(of[NULL, 20]["centred"]) < 0.1 and (OTHER_SEED, 20) not in of
     assert 0.1 < of[NULL, 20]["centred_error"] < 0.4  # of the mean of three random estimators
     assert of["branches of 5 steps", 20]["centred"] > 0.95 and ("branches of 5 steps", 5) not in of
     assert of[LABELS[-1], 20]["centred"] > of[LABELS[0], 20]["centred"]
@@ -103,13 +108,18 @@ def test_checkpoints_of_one_seed_are_not_independent() -> None:
     assert mean_error(values[2:3], [0]) == (None, None) and mean_error(values[:1], [0]) == (0.1, None)
 
 
-def test_the_ceiling_falls_with_the_noise_of_the_truth(tmp_path: Path) -> None:
-    ceilings = []
+def test_the_law_of_other_seeds_says_less_where_branches_are_noisier(tmp_path: Path) -> None:
+    means = []
     for noise in (1e-4, 3e-3, 3e-2):
-        point = read_points(kept(tmp_path, noise, LABELS[:1]))[0]
-        ceilings.append(at_horizon(point, 20)[CEILING]["centred"])
-    assert ceilings[0] > ceilings[1] > ceilings[2]
-    assert at_horizon(point, 75) == {}
+        points = read_points(kept(tmp_path, noise, LABELS[:1], seeds=(0, 1)))
+        rows = {row["estimator"]: row for row in summary(points) if row["horizon"] == 20}
+        means.append(rows[OTHER_SEED]["centred"])
+        assert rows[OTHER_SEED]["checkpoints"] == 6
+        one, other = (np.array(point["laws"][1]["gains"]) for point in points[:2])
+        found = at_horizon(points[0], 20, points)[OTHER_SEED]["centred"]
+        assert found == pytest.approx(fidelity_of(other, one, centre=True).similarity)
+    assert means[0] > 0.98 and means[0] > means[1] > means[2]
+    assert at_horizon(points[0], 75, points) == {}
 
 
 def test_the_front_holds_what_nothing_cheaper_beats() -> None:
@@ -123,7 +133,7 @@ def test_the_front_holds_what_nothing_cheaper_beats() -> None:
 
 
 def test_the_report_is_the_same_bytes_from_the_kept_lines(tmp_path: Path) -> None:
-    kept(tmp_path, 1e-3)
+    kept(tmp_path, 1e-3, seeds=(0, 1))
     names = ("table.json", "table.md", "pareto.svg", "pareto.png")
     rows = write_report("seven", tmp_path)
     first = {name: (tmp_path / name).read_bytes() for name in names}
@@ -134,7 +144,7 @@ def test_the_report_is_the_same_bytes_from_the_kept_lines(tmp_path: Path) -> Non
     assert max(map(len, (tmp_path / POINTS).read_text().splitlines())) <= 20_000
     lines = first["table.md"].decode().splitlines()
     body = lines[lines.index(next(line for line in lines if line.startswith("|---"))) + 1 :]
-    assert body[0].startswith(f"| {CEILING} |") and body[-1].startswith(f"| {NULL} |")
+    assert body[0].startswith(f"| {OTHER_SEED} |") and body[-1].startswith(f"| {NULL} |")
     assert len(body) == len(LABELS) + 3 and {line.count("|") for line in body} == {body[0].count("|")}
     assert next(line for line in body if "| probes 2x4 |" in line).endswith("| 8 | 4096 | 1.5 | 0 | 2.0 |")
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from benchmarks.paper_study import plan, store
+from benchmarks.paper_study.law_quality import OTHER_SEED
 from benchmarks.paper_study.questions import answers
 from benchmarks.paper_study.report import write_report
 from benchmarks.paper_study.stages import Study, unrestricted
@@ -127,6 +128,7 @@ def test_groups_that_change_places_are_found(tmp_path: Path) -> None:
     )
     assert order["gains"][300] == pytest.approx([0.301, -0.001, -0.3])
     assert found["dynamic"]["seven"][75]["r2"] == pytest.approx(0.8)
+    assert found["fidelity"]["seven"][75][OTHER_SEED]["centred"]["mean"] > 0.99
     assert found["dynamic_mean"][75]["sums_r2"] == pytest.approx(0.5)
 
 

@@ -131,6 +131,8 @@ def test_seeds_are_pooled_and_orders_tell_noise_apart(trained: Path, cli: Any) -
         read = [json.loads(Path(f"r/diagnosis/runs/{run}/spec.json").read_text()) for run in branches]
         assert {spec["seed"] for spec in read} == {point["seed"]}
         assert all(spec["inputs"]["trunk"] == trunk for spec in read)
+        *laws, compared = (spec["branch"].get("shuffle", 0) for spec in read)
+        assert sorted(laws) == [0] * 5 + [1] * 5 and compared == 2  # the method's data are no branch's
     assert [(row["step"], row["horizon"]) for row in content["pooled"]] == [
         (20, 4),
         (20, 16),

@@ -121,6 +121,9 @@ class Checkpoint:
     ) -> None:
         """The config's methods, begun at the checkpoint, and the runs that they read.
 
+        They train on an order of the data that no branch has: else probes would be held against what the very
+        same sequences did to the branches, and look more faithful than estimates from elsewhere.
+
         Args:
             references: finished runs that they read, by label and seed.
             other_steps: steps of those that are not made of law, estimator and solver, or more where a
@@ -143,7 +146,7 @@ class Checkpoint:
                     f"{left}: branch it earlier, or give the method smaller sizes"
                 )
             self.extra |= planner.extra
-            branch = {"step": self.step, "steps": steps, "measure": []}
+            branch = {"step": self.step, "steps": steps, "measure": [], "shuffle": self.settings.orders}
             inputs = own.inputs | {TRUNK: self.trunk.id}
             self.methods.append(
                 replace(own, constraints={}, inputs=inputs, branch=branch, label=choice.label)
