@@ -189,8 +189,8 @@ def _fidelity(found: Answers) -> str:
     told = (
         "Similarity of column sums to those of branches, mean over settings, checkpoints and seeds. Each "
         "method makes one estimate at checkpoints of the stratified runs; the paper compares at checkpoints "
-        "of the method's own run, and averages Aioli's matrices over rounds. `another seed's law` is that of the "
-        "same branches off other seeds' runs: what is known without the luck of a run."
+        "of the method's own run, and averages Aioli's matrices over rounds. `another seed's law` is that of "
+        "the same branches off other seeds' runs: what is known without the luck of a run."
     )
     return f"{told}\n\n{table(head, rows)}"
 
