@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from benchmarks.paper_study.plan import SETTINGS
+from benchmarks.paper_study.plan import CONTROL, SETTINGS
 
 from aioli.analysis.extra import total_cost
 from aioli.analysis.noise import noise_of
@@ -26,9 +26,18 @@ Line = Mapping[str, Any]
 
 def perplexities(lines: Sequence[Line]) -> dict[str, dict[int, float]]:
     """Mean test perplexity over targets, by label and seed."""
+    return _by_label(lines, lambda loss: float(np.exp(loss).mean()))
+
+
+def mean_losses(lines: Sequence[Line]) -> dict[str, dict[int, float]]:
+    """Mean test loss over targets in nats a token, by label and seed."""
+    return _by_label(lines, lambda loss: float(loss.mean()))
+
+
+def _by_label(lines: Sequence[Line], summary: Callable[[Array], float]) -> dict[str, dict[int, float]]:
     found: dict[str, dict[int, float]] = {}
     for line in lines:
-        value = float(np.exp(line["test"]["loss"]).mean())
+        value = summary(np.array(line["test"]["loss"], dtype=np.float64))
         found.setdefault(line["label"], {})[line["seed"]] = value
     return found
 
@@ -36,7 +45,7 @@ def perplexities(lines: Sequence[Line]) -> dict[str, dict[int, float]]:
 def paired(ours: Mapping[int, float], theirs: Mapping[int, float]) -> dict[str, Any]:
     """Change of perplexity over the seeds that both have: absolute, in percent, and how sure it is."""
     seeds = sorted(ours.keys() & theirs.keys())
-    difference = np.array([ours[seed] - theirs[seed] for seed in seeds])
+    difference = _differences(ours, theirs)
     percent = np.array([100 * (ours[seed] / theirs[seed] - 1) for seed in seeds])
     noise = noise_of(percent)
     return {
@@ -49,6 +58,11 @@ def paired(ours: Mapping[int, float], theirs: Mapping[int, float]) -> dict[str, 
         "verdict": verdict(triple(percent)),
         "detectable": noise.detectable if noise else None,
     }
+
+
+def _differences(ours: Mapping[int, float], theirs: Mapping[int, float]) -> Array:
+    """Over the seeds that both have."""
+    return np.array([ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())])
 
 
 def verdict(triple: Sequence[float | None]) -> str:
@@ -68,9 +82,10 @@ def unrestricted(compared: Mapping[str, Sequence[Line]]) -> dict[str, Any]:
     """Every method against stratified in every setting, and over all settings."""
     settings: dict[str, Any] = {}
     for name, lines in compared.items():
-        levels = perplexities(lines)
+        levels, losses = perplexities(lines), mean_losses(lines)
         base = levels[BASELINE]
-        costs = _costs(lines)
+        both = _mean_of(base, levels.get(CONTROL, base))
+        costs, same = _costs(lines), _same_runs(lines)
         published = SETTINGS[name].published
         settings[name] = {
             "stratified": triple(np.array(list(base.values()))),
@@ -80,13 +95,31 @@ def unrestricted(compared: Mapping[str, Sequence[Line]]) -> dict[str, Any]:
             "methods": {
                 label: paired(ours, base)
                 | costs[label]
-                | {"published": published.get(PUBLISHED_NAMES.get(label, ""))}
+                | {
+                    "published": published.get(PUBLISHED_NAMES.get(label, "")),
+                    "loss": triple(_differences(losses[label], losses[BASELINE])),
+                    "loss_by_seed": _differences(losses[label], losses[BASELINE]).tolist(),
+                    "against_both": paired(ours, both)["percent"],
+                    "same_runs": label in same,
+                }
                 for label, ours in levels.items()
                 if label != BASELINE
             },
         }
     labels = list(dict.fromkeys(label for each in settings.values() for label in each["methods"]))
     return {"settings": settings, "methods": {label: _overall(settings, label) for label in labels}}
+
+
+def _mean_of(one: Mapping[int, float], other: Mapping[int, float]) -> dict[int, float]:
+    return {seed: (one[seed] + other[seed]) / 2 for seed in sorted(one.keys() & other.keys())}
+
+
+def _same_runs(lines: Sequence[Line]) -> set[str]:
+    """Labels whose runs are, by their final weights, those of stratified."""
+    weights: dict[str, set[str]] = {}
+    for line in lines:
+        weights.setdefault(line["label"], set()).add(line["weights_sha256"])
+    return {label for label, mine in weights.items() if label != BASELINE and mine <= weights[BASELINE]}
 
 
 def _overall(settings: Mapping[str, Any], label: str) -> dict[str, Any]:
@@ -96,6 +129,9 @@ def _overall(settings: Mapping[str, Any], label: str) -> dict[str, Any]:
     worst = list(rows)[int(np.argmax(means))]
     shared = set.intersection(*(set(row["seeds"]) for row in rows.values()))
     keep = {name: [row["seeds"].index(seed) for seed in sorted(shared)] for name, row in rows.items()}
+
+    own = [row for row in rows.values() if not row["same_runs"]]
+    published = [row["published"] for row in rows.values() if row["published"] is not None]
 
     def over_seeds(key: str) -> list[float | None]:
         return triple(np.mean([np.array(row[key])[keep[name]] for name, row in rows.items()], axis=0))
@@ -107,10 +143,12 @@ def _overall(settings: Mapping[str, Any], label: str) -> dict[str, Any]:
         "worse": sum(row["verdict"] == "worse" for row in rows.values()),
         "change": over_seeds("by_seed_change"),
         "percent": over_seeds("by_seed"),
+        "loss": over_seeds("loss_by_seed"),
+        "worse_than_both": sum(verdict(row["against_both"]) == "worse" for row in own),
+        "better_than_both": sum(verdict(row["against_both"]) == "better" for row in own),
         "worst": {"setting": worst, "change": rows[worst]["change"], "percent": rows[worst]["percent"]},
-        "published_mean": float(np.mean([row["published"] for row in rows.values()]))
-        if all(row["published"] is not None for row in rows.values())
-        else None,
+        "published_mean": float(np.mean(published)) if len(published) == len(rows) else None,
+        "published_lower_in": sum(value < 0 for value in published),
         "flops": float(np.mean([row["flops"] for row in rows.values()])),
     }
 

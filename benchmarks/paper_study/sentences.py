@@ -43,12 +43,17 @@ def _unrestricted(found: Answers) -> list[str]:
     for label in RELATIVES:
         if label in methods:
             row = methods[label]
-            published = f"; published {row['published_mean']:+.3f} and 6 of 6" if label == "aioli" else ""
+            published = (
+                f"; published, of the same settings: {row['published_mean']:+.3f}, lower in "
+                f"{row['published_lower_in']}"
+                if label == "aioli"
+                else ""
+            )
             told.append(
                 f"{label}: lower than stratified in {row['lower_in']} of {row['settings']} settings on "
                 f"average, by a 95% interval in {row['better']}, higher by one in {row['worse']}; mean "
                 f"change {_span(row['change'], 'signed')} in perplexity, "
-                f"{_span(row['percent'])}{published}."
+                f"{_span(row['percent'])}, {_span(row['loss'], 'signed', 0.1)} nats of mean loss{published}."
             )
     worst = {label: methods[label]["worst"] for label in OTHERS if label in methods}
     if worst:
@@ -64,8 +69,8 @@ def _unrestricted(found: Answers) -> list[str]:
         told.append(
             "The control, stratified with the order of its groups shaken, differs by "
             f"{_span(row['percent'])} over {row['settings']} settings, in one by up to "
-            f"{percent(row['worst']['percent'][0])}: so much is the luck of the stratified runs, which "
-            "every row shares and no row's interval knows."
+            f"{percent(row['worst']['percent'][0])}: all rows share the luck of the stratified runs and move "
+            f"together with it. {_against_both(methods)}"
         )
     never = [label for label, row in methods.items() if row["worse"] == 0 and label != CONTROL]
     ahead = [
@@ -78,6 +83,17 @@ def _unrestricted(found: Answers) -> list[str]:
         f"for {len(methods)} methods.)"
     )
     return told
+
+
+def _against_both(methods: Mapping[str, Any]) -> str:
+    """Whose verdicts are others against the mean of stratified and the control."""
+    told = [
+        f"{label} {word} in {row[f'{word}_than_both']} settings instead of {row[word]}"
+        for label, row in methods.items()
+        for word in ("worse", "better")
+        if label != CONTROL and row[f"{word}_than_both"] != row[word]
+    ]
+    return f"Held against the mean of both, verdicts by an interval that change: {', '.join(told) or 'none'}."
 
 
 def _laws(found: Answers) -> list[str]:

@@ -32,6 +32,7 @@ def line(label: str, seed: int, perplexity: float, flops: float = 2.0, **more: A
         "targets": TWO,
         "test": {"loss": [float(np.log(perplexity))] * 2},
         "mixture": {"mean": [0.4, 0.6]},
+        "weights_sha256": f"{label}-{seed}",
         "cost": {"flops": flops, "train_tokens": 1, "joules": 1, "seconds": 1, "probe_steps": 3,
                  "evaluation_tokens": 5},
     } | more  # fmt: skip
@@ -67,6 +68,22 @@ def test_unrestricted_counts_wins_and_averages_over_settings(tmp_path: Path) -> 
     assert row["flops"] == 1.0
     assert row["published"] == -0.205
     assert row["percent"][0] == pytest.approx(100 * np.mean([-1 / 20, -1.1 / 21, -0.9 / 22]))
+
+
+def test_verdicts_against_the_baseline_and_its_control_together(tmp_path: Path) -> None:
+    levels = {plan.CONTROL: (1.0, 1.1, 0.9), "aioli": (0.5, 0.6, 0.4), "odm": (1.5, 1.6, 1.4)}
+    compared(tmp_path, "code_dictionary", levels)
+    path = tmp_path / "unrestricted" / "code_dictionary.jsonl"
+    same = [line("dml", seed, 20 + seed, weights_sha256=f"stratified-{seed}") for seed in range(3)]
+    write(path, [*(json.loads(each) for each in path.read_text().splitlines()), *same])
+    found = answers(tmp_path)["unrestricted"]
+    rows = found["settings"]["code_dictionary"]["methods"]
+    assert (rows["dml"]["same_runs"], rows["aioli"]["same_runs"]) == (True, False)
+    counts = {k: (row["worse"], row["worse_than_both"]) for k, row in found["methods"].items()}
+    assert counts == {plan.CONTROL: (1, 1), "aioli": (1, 0), "odm": (1, 1), "dml": (0, 0)}
+    assert found["methods"]["dml"]["better_than_both"] == 0  # a tie is no verdict
+    expected = [np.log1p(change / (20 + seed)) for seed, change in enumerate(levels["odm"])]
+    assert rows["odm"]["loss"][0] == pytest.approx(np.mean(expected))
 
 
 def test_extra_runs_are_charged(tmp_path: Path) -> None:

@@ -19,7 +19,9 @@ class Fidelity(NamedTuple):
     Attributes:
         similarity: half the cosine plus half the rank correlation; NaN where a vector is constant or zero.
         cosine, spearman: the halves.
-        low, high: 95% interval of the similarity over draws of the measured matrix; NaN without errors.
+        low, high: the range of 95% of draws of the measured matrix within its errors; NaN without errors.
+            It tells a similarity from 0. It leans toward 0, since noise comes on top of noise, and never
+            holds 1: how near to perfect a method is, it does not tell.
     """
 
     similarity: float
@@ -66,12 +68,12 @@ def fidelity_of(
     draws: int = 2000,
     seed: int = 0,
 ) -> Fidelity:
-    """The similarity with its interval: the measured sums are drawn again within their standard errors.
+    """The similarity with its range: the measured sums are drawn again within their standard errors.
 
     Args:
         ours: [m] column sums of the method. truth: [m] of the branches. errors: [m] independent standard
             errors of `truth`, or [r, m], each row one of the independent parts that its errors consist of;
-            None: no interval.
+            None: no range.
         centre: whether both are centred first. freedom: degrees of freedom that the errors were estimated
             with, for draws from Student's t; 0: they are known. draws: of the parametric bootstrap.
 
@@ -79,7 +81,7 @@ def fidelity_of(
         InputError: vectors of different lengths.
 
     Departures:
-        The published figure has no interval, and compares sums that contain the common trend: here
+        The published figure has no range, and compares sums that contain the common trend: here
         both forms are given. The method's matrix is scaled by one fitted scalar there, which changes
         neither half but for its sign; signs are kept here: a matrix that points the wrong way is not
         faithful.

@@ -137,7 +137,7 @@ def _fidelity(point: Mapping[str, Any]) -> Table:
             str(cost["probe_steps"]),
             quantity(cost["evaluation_tokens"]),
         )
-    table.caption = "Similarity of centred column sums to the branches', with its 95% interval."
+    table.caption = "Similarity of centred column sums to the branches', and 95% of it over redraws of A*."
     table.caption_justify = "left"
     return table
 

@@ -233,7 +233,8 @@ def _similarity(
         figures.append(Figure(name, svg))
     text = (
         "Similarity of a method's column sums to the branches', half cosine and half rank correlation, with "
-        "its 95% interval over the measurement of A*. 1 is the same, 0 unrelated, -1 opposite. The raw form "
+        "the range of 95% of redraws of A* within its errors, which tells from 0 but leans toward it: even a "
+        "perfect law's ends below 1. 1 is the same, 0 unrelated, -1 opposite. The raw form "
         "contains the fall of the loss that all groups share; centred, only what tells groups apart counts. "
         "A method without such an estimate is left out."
     )
@@ -264,7 +265,9 @@ def _fidelity(diagnosis: Diagnosis) -> Table:
                 )
             )
     headings = ("Method", "Checkpoint", "Horizon", "Centred", "Raw", "Cosine, centred", "Cosine, raw")
-    caption = "Similarity with its 95% interval below, its halves, and what the method spent to know its law."
+    caption = (
+        "Similarity, its range over redraws of A*, its halves, and what the method spent to know its law."
+    )
     return Table(caption, (*headings, "Rank correlation", "Probe steps", "Evaluation tokens"), tuple(rows))
 
 

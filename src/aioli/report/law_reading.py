@@ -128,8 +128,8 @@ def _methods(seen: _Seen) -> list[str]:
         else:
             found["same" if low > 0 else "other"].append(label)
     told = {
-        "same": "By an interval of the centred similarity that excludes 0, {} ranks the groups alike.",
-        "other": "By an interval that excludes 0, {} ranks them the other way.",
+        "same": "By a range of the centred similarity that excludes 0, {} ranks the groups alike.",
+        "other": "By a range that excludes 0, {} ranks them the other way.",
         "open": "What {} measured cannot be told from an unrelated law here.",
     }
     return [text.format(_names(found[kind])) for kind, text in told.items() if found[kind]]
