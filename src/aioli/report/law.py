@@ -266,7 +266,7 @@ def _fidelity(diagnosis: Diagnosis) -> Table:
             )
     headings = ("Method", "Checkpoint", "Horizon", "Centred", "Raw", "Cosine, centred", "Cosine, raw")
     caption = (
-        "Similarity, its range over redraws of A*, its halves, and what the method spent to know its law."
+        "Similarity, its range over redraws of A*, its halves, and what it took the method to know its law."
     )
     return Table(caption, (*headings, "Rank correlation", "Probe steps", "Evaluation tokens"), tuple(rows))
 
