@@ -40,6 +40,7 @@ def methods(name: Name = None, as_json: AsJson = False) -> None:
     """List the mixing methods as law, estimator and solver; with NAME, one of them in full."""
     from aioli.cli.output import print_json
     from aioli.methods import registry
+    from aioli.methods.explain import explain
 
     offline = _offline()
     if name:
@@ -49,7 +50,9 @@ def methods(name: Name = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json(
             [
-                asdict(info) | {"citation": str(info.citation), "offline": info.name in offline}
+                asdict(info)
+                | {"citation": str(info.citation), "offline": info.name in offline}
+                | ({} if info.name in offline else {"texts": explain(info.name).parameters})
                 for info in infos
             ]
         )
@@ -129,6 +132,8 @@ def _in_words(kind: str) -> str:
 
 
 def _print_one(info: MethodInfo, *, offline: bool) -> None:
+    from aioli.methods.explain import explain
+
     typer.echo(f"{info.name}: {info.summary}\n")
     if offline:
         typer.echo(f"  law {info.law}; fitted from {info.estimator}; solver {info.solver}")
@@ -138,8 +143,24 @@ def _print_one(info: MethodInfo, *, offline: bool) -> None:
         typer.echo(f"  reads {', '.join(info.signals) or 'nothing'}; extra full runs: {info.extra_runs}")
     typer.echo(f"  {info.citation}\n")
     provided = () if offline else _provided(info.name)
+    written = None if offline else explain(info.name)
     for key, kind, default in info.parameters:
         wanted = " (from its runs)" if key in provided else " (required)"
         typer.echo(f"  {key}: {_in_words(kind)}" + (wanted if default is None else f" = {default}"))
+        if written and key in written.parameters:
+            _print_wrapped(written.parameters[key], 6)
     if not info.parameters:
         typer.echo("  no parameters")
+    for part, (rule, references, departures) in (written.parts if written else {}).items():
+        typer.echo(f"\n{part}")
+        for heading, text in (("", rule), ("References: ", references), ("Departures: ", departures)):
+            if text:
+                _print_wrapped(heading + text, 2)
+
+
+def _print_wrapped(text: str, indent: int) -> None:
+    """Paragraphs and numbered points, filled."""
+    space = " " * indent
+    for paragraph in re.split(r"\n(?=\s*\n|\d\.)", text):
+        if words := " ".join(paragraph.split()):
+            typer.echo(textwrap.fill(words, 100, initial_indent=space, subsequent_indent=space))

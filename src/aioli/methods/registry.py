@@ -22,6 +22,7 @@ from aioli.protocol import Citation, Estimator, Law, Method, Problem, Signal, So
 __all__ = [
     "MethodInfo",
     "build",
+    "build_of",
     "build_value",
     "complete",
     "describe",
@@ -89,6 +90,15 @@ def build(name: str, parameters: Mapping[str, Any] | None = None) -> Method[Any]
         InputError: an unknown method or parameter (naming the nearest), a missing or a wrong value.
     """
     return construct(f"method {name!r}", _entry(name).build, parameters or {}, RESOLVERS)
+
+
+def build_of(name: str) -> Callable[..., Method[Any]]:
+    """The constructor behind a name.
+
+    Raises:
+        InputError: an unknown method.
+    """
+    return _entry(name).build
 
 
 def build_value(value: Any) -> Method[Any]:

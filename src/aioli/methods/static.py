@@ -54,6 +54,9 @@ class Stratified(Fixed):
 class Temperature(Fixed):
     """p_j ~ N_j^(1/tau) for N_j tokens in group j; tau 1 is proportional, infinite is stratified.
 
+    Args:
+        tau: the temperature, positive.
+
     Raises:
         InputError: tau not positive.
     """
@@ -72,6 +75,9 @@ class Temperature(Fixed):
 @dataclass(frozen=True)
 class UniMax(Fixed):
     """As uniform as an epoch cap allows (see `unimax`); warns when the caps cannot fill the budget.
+
+    Args:
+        max_epochs: passes over a group's tokens at most.
 
     References:
         arXiv 2304.09151.
@@ -125,6 +131,9 @@ def unimax(group_tokens: Array, budget: float, max_epochs: float) -> tuple[Array
 @dataclass(frozen=True)
 class Static(Fixed):
     """The user's own proportions, by group name or in group order.
+
+    Args:
+        proportions: of all groups, by name or in order; in a config also a file (`aioli mixture --out`).
 
     Raises:
         InputError: proportions that do not fit the groups (at `init`), or weight on a group without data.

@@ -32,6 +32,9 @@ class After:
     Each sees a run of its own length: `then` starts anew at its first step, and what is left of the
     warm-up is its warm-up.
 
+    Args:
+        first, then: the methods. steps: of the first.
+
     Raises:
         InputError: steps below 1, or no fewer than the run's.
     """
@@ -107,6 +110,9 @@ class Averaged:
 
     A step's mixture is what the method asked for, or its loss weights where it weighs the loss. Probes do not
     count.
+
+    Args:
+        method: whose mixtures.
     """
 
     method: Method[Any]

@@ -1,8 +1,8 @@
 """One short sentence a method: how the published methods read in our parts.
 
 Every function returns a frozen method for `aioli.Mixer`; its keyword arguments are what a config may
-set under `methods:`. The constructors are in the modules beside this one, one family each; `listed` and
-`variant` of `aioli.methods.entry` record what `aioli methods` prints.
+set under `methods:`, and `aioli methods NAME` prints what each does. The constructors are in the modules
+beside this one, one family each. `listed` and `variant` of `aioli.methods.entry` record what `aioli methods` prints.
 """
 
 from __future__ import annotations

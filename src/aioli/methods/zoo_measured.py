@@ -46,7 +46,11 @@ def aioli(
     restart: Literal["prior", "uniform"] = "prior",
     objective: str | None = None,
 ) -> Lmo:
-    """Measure the linear law by probes every round and accumulate exponentiated gradient steps."""
+    """Measure the linear law by probes every round and accumulate exponentiated gradient steps.
+
+    Args:
+        accumulate: whether every step starts from the proportions in force; else from the start.
+    """
     return Lmo(
         law=Linear(),
         estimator=Probes(sweeps, probe_steps, focus, diagonal, detrend),

@@ -83,7 +83,8 @@ def doge(
     (mean loss of group j). The answer is the mean of alpha_1 .. alpha_T.
 
     Args:
-        mu: published .01; .05 for targets outside the groups. clip: published 5; 1 for such targets.
+        mu: scale of the scores, the smaller the larger the steps; published .01, .05 for targets outside the
+            groups. clip: largest norm of a group's gradient; published 5, 1 for such targets.
         sampling, resample: as in `doremi`.
 
     Raises:
