@@ -1,30 +1,31 @@
-"""Aioli in a training loop of your own: `python examples/plain_torch.py [FOLDER]`.
+"""Aioli in a training loop of your own: `python examples/plain_torch.py [FOLDER] [--method M] [--out DIR]`.
 
-Every subfolder of FOLDER is a group of text files; without FOLDER the groups are those of the demo.
+Every subfolder of FOLDER is a group of text files; without FOLDER the groups are those of the demo. Killed
+and started again with the same DIR, it goes on from its last checkpoint to the same result.
 """
 
 import argparse
-import tempfile
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from aioli import Mixer, Problem, zoo
-from aioli.data.loader import Loader
+from aioli import Context, Loader, Meter, Mixer, Problem
 from aioli.data.settings import DataSettings, TextSource, TokenizerSettings
 from aioli.data.tokenize import tokenize
-from aioli.demo.corpus import build
-from aioli.measure.base import Context
-from aioli.measure.meter import Meter
+from aioli.demo.corpus import build as demo_texts
+from aioli.methods.registry import build_value
+from aioli.training.optimiser import weighted_loss
 
-STEPS, BATCH, CONTEXT, VOCABULARY = 200, 16, 32, 512
+STEPS, BATCH, CONTEXT, VOCABULARY, SAVE_EVERY = 200, 16, 32, 512, 50
 
 
 class Model(nn.Module):
-    """Yours may be anything that gives the mean loss of each sequence."""
+    """Yours may be anything that gives the loss of each token, or the mean of each sequence."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,12 +35,15 @@ class Model(nn.Module):
     def forward(self, batch: np.ndarray) -> torch.Tensor:
         tokens = torch.from_numpy(batch.astype(np.int64))
         logits = self.body(self.embedding(tokens[:, :-1]))[0] @ self.embedding.weight.T
-        return F.cross_entropy(logits.mT, tokens[:, 1:], reduction="none").mean(dim=1)
+        return F.cross_entropy(logits.mT, tokens[:, 1:], reduction="none")
+
+    def sequences(self, batch: np.ndarray) -> torch.Tensor:
+        return self(batch).mean(dim=1)
 
 
-def main(folder: Path | None, work: Path) -> dict[str, float]:
-    """Train on the groups' text; returns the proportions of the last round."""
-    paths = {p.name: p for p in sorted(folder.iterdir())} if folder else build(work / "text")
+def main(folder: Path | None, work: Path, method: str = "aioli") -> dict[str, float]:
+    """Train on the groups' text; returns the proportions trained on last."""
+    paths = {p.name: p for p in sorted(folder.iterdir())} if folder else demo_texts(work / "text")
     sources = {name: TextSource((str(path),)) for name, path in paths.items()}
     settings = DataSettings(sources, tokenizer=TokenizerSettings(VOCABULARY))
     corpus = tokenize(settings, base=Path(), out=work / "tokens")
@@ -51,30 +55,47 @@ def main(folder: Path | None, work: Path) -> dict[str, float]:
     torch.manual_seed(0)
     model = Model()
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    sizes = tuple(rows.size for rows in train.values())
+    sizes = tuple(len(rows) * CONTEXT for rows in train.values())
     problem = Problem(corpus.groups, sizes, total_steps=STEPS, step_tokens=BATCH * CONTEXT)
-    mixer = Mixer(zoo.aioli(), problem, journal=work / "mixing.jsonl")
     loader = Loader(train, BATCH, seed=0)
-    meter = Meter(mixer.method.needs, Context(problem, model, held_out))
+    parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "loader": loader}
+    checkpoint = work / "checkpoint.pt"
 
-    while not mixer.done:
-        request = mixer.request
-        seen = meter.begin(request.observe)
-        for batch in loader.segment(request.proportions, request.steps):
-            losses = model(batch.tokens)
-            seen.add(batch, losses)
-            losses.mean().backward()
-            optimizer.step()
-            optimizer.zero_grad()
-            mixer.advance(batch.drawn)
-        mixer.tell(seen.finish())
-        print(f"step {mixer.step:4}  {request.phase:7}", *(f"{p:.2f}" for p in request.proportions))
-    mixer.close()
-    return dict(zip(corpus.groups, mixer.state.proportions.tolist(), strict=True))
+    with Mixer(build_value(method), problem, journal=work / "mixing.jsonl") as mixer:
+        context = Context(
+            problem, model.sequences, held_out, model=model, optimiser=optimizer, upcoming=loader.upcoming
+        )
+        meter = Meter(mixer.method.needs, context)
+        parts |= {"mixer": mixer, "meter": meter}
+        if checkpoint.exists():
+            saved = torch.load(checkpoint)
+            for name, part in parts.items():
+                part.load_state_dict(saved[name])
+
+        while not mixer.done:
+            request = mixer.request  # train so many steps on these proportions, then tell what is asked for
+            meter.begin(request.observe)
+            if request.steps == 0 and not mixer.segment_drawn.any():  # measure on the batch due next
+                meter.peek(partial(loader.peek, request.proportions), lambda batch: model(batch.tokens))
+            for batch in loader.segment(request.proportions, request.steps):
+                losses = model(batch.tokens)  # [B, T]
+                meter.add(batch, losses)
+                weighted_loss(losses.mean(dim=1), batch, request.loss_weights).backward()
+                optimizer.step()
+                optimizer.zero_grad()
+                mixer.advance(batch.drawn)
+                if mixer.step % SAVE_EVERY == 0:
+                    torch.save({name: part.state_dict() for name, part in parts.items()}, checkpoint)
+            mixer.tell(meter.finish(), learning_rate=optimizer.param_groups[0]["lr"])
+            if request.steps:
+                print(f"step {mixer.step:4}  {request.phase:7}", *(f"{p:.2f}" for p in request.proportions))
+    return dict(zip(corpus.groups, request.proportions.tolist(), strict=True))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path)
-    with tempfile.TemporaryDirectory() as work:
-        print(main(parser.parse_args().folder, Path(work)))
+    parser.add_argument("--method", default="aioli")
+    parser.add_argument("--out", type=Path, default=Path("runs/plain_torch"))
+    given = parser.parse_args()
+    print(main(given.folder, given.out, given.method))

@@ -247,7 +247,7 @@ def _check_caps(problem: Problem, budget: Array, least: Array, free: NDArray[np.
         raise InputError(
             f"constraints.max_repeats leaves {held:,.0f} tokens for a run of {rest:,.0f}{kept}, "
             f"{held / rest:.4g} of what it needs: allow {rest / tokens:.4g} repeats of every group, shorten "
-            "the run, or add data"
+            "the run, or add data (for a run on a larger corpus, name its tokens)"
         )
 
 

@@ -15,7 +15,7 @@ from aioli.constraints import Limits
 from aioli.errors import InputError
 from aioli.journal import Journal, JournalWriter, Record
 from aioli.objectives import objective_of
-from aioli.protocol import Array, Method, Observation, Problem, Request, read_only
+from aioli.protocol import Array, Method, Observation, Problem, Request, check_part, read_only
 from aioli.regroup import Regroup, carry_state, removed_tokens
 from aioli.replaying import replay
 from aioli.signals import find_signal, signal_names, signal_shape
@@ -23,6 +23,9 @@ from aioli.state import completed, decode, describe, difference, encode, seal, u
 from aioli.trust import Score, Trust, begin_trust, follow, law_matrix, regrouped, trust_along
 
 __all__ = ["Mixer", "replay"]
+
+SHOWN = 8
+"""Groups whose proportions a Mixer's text names."""
 
 
 class Mixer:
@@ -58,6 +61,7 @@ class Mixer:
     """
 
     def __init__(self, method: Method[Any], problem: Problem, journal: Path | str | None = None) -> None:
+        check_part(Method, method)
         self.method = method
         self.problem = problem
         objective_of(problem)
@@ -118,7 +122,7 @@ class Mixer:
         Raises:
             InputError: a wrong shape, negative or no sequences, or a step beyond the segment's.
         """
-        counts = np.asarray(drawn, dtype=np.float64)
+        counts = _numbers("advance", drawn)
         whole = counts.shape == (self.problem.m,) and np.isfinite(counts).all() and (counts >= 0).all()
         if not whole or counts.sum() == 0:
             raise InputError(
@@ -271,9 +275,24 @@ class Mixer:
         return begin_trust(self.problem)
 
     def close(self) -> None:
-        """Close the journal file."""
+        """Close the journal file; so does leaving a `with` block."""
         if self._journal is not None:
             self._journal.close()
+
+    def __enter__(self) -> Mixer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        where = f"step {self.step} of {self.problem.total_steps}"
+        if self._request is None:
+            return f"<Mixer {type(self.method).__name__}, {where}, done>"
+        shares = zip(self.problem.groups, self._request.proportions, strict=True)
+        told = " ".join(f"{name} {share:.3g}" for name, share in list(shares)[:SHOWN])
+        more = f" and {self.problem.m - SHOWN} more" if self.problem.m > SHOWN else ""
+        return f"<Mixer {type(self.method).__name__}, {where}, {self._request.phase} on {told}{more}>"
 
 
 def check_request(problem: Problem, request: Request, step: int) -> Request:
@@ -308,7 +327,7 @@ def check_values(
     """Hold the loop to its side: every requested signal, of the right shape, finite where measured."""
     for name in values:
         find_signal(name)
-    given = {str(name): read_only(np.array(value, dtype=np.float64)) for name, value in values.items()}
+    given = {str(name): read_only(_numbers(str(name), value)) for name, value in values.items()}
     missing = sorted(request.observe - set(given))
     unasked = sorted(set(given) - request.observe)
     if missing or unasked:
@@ -323,6 +342,20 @@ def check_values(
     return given
 
 
+def _numbers(what: str, values: ArrayLike) -> Array:
+    """The values as an array of its own.
+
+    Raises:
+        InputError: something else than numbers in order.
+    """
+    try:
+        return np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{what} takes numbers in the order of the groups or targets, got {values!r}"
+        ) from None
+
+
 def _check_value(problem: Problem, name: str, array: Array, drawn: Array, step: int) -> None:
     """The right shape; NaN only for groups that were not drawn, in a peek or a partial signal for any."""
     info, shape = find_signal(name), signal_shape(name, problem)
@@ -331,6 +364,11 @@ def _check_value(problem: Problem, name: str, array: Array, drawn: Array, step: 
         kinds = " x ".join(f"{size} {axis}s" for size, axis in zip(shape, axes, strict=True))
         raise InputError(f"{name} needs {kinds}, got shape {array.shape}")
     optional = (drawn == 0) | info.partial if axes and axes[-1] == "group" else np.zeros(shape, dtype=bool)
+    if optional.all() and not info.partial and np.isnan(array).all():
+        raise InputError(
+            f"{name} is asked of the batch due next, in a request of 0 steps, and NaN was told of every "
+            "group: show that batch to the meter (`meter.peek`) before it finishes"
+        )
     bad = ~np.isfinite(array) & ~(np.isnan(array) & optional)
     if bad.any():
         where = np.argwhere(bad)[0]

@@ -32,6 +32,7 @@ __all__ = [
     "Signal",
     "Solver",
     "answer",
+    "check_part",
     "read_only",
 ]
 
@@ -132,9 +133,18 @@ class Problem:
     removed_tokens: int = 0
 
     def __post_init__(self) -> None:
+        for name in ("groups", "targets"):
+            if isinstance(getattr(self, name), str):
+                raise InputError(f"{name} takes names, such as ('law', 'code'), got {getattr(self, name)!r}")
         object.__setattr__(self, "groups", tuple(self.groups))
         object.__setattr__(self, "targets", tuple(self.targets) or self.groups)
+        if isinstance(self.group_tokens, Mapping):
+            raise InputError(
+                f"group_tokens takes numbers in the order of the groups, got {dict(self.group_tokens)}"
+            )
         object.__setattr__(self, "group_tokens", tuple(int(n) for n in self.group_tokens))
+        if isinstance(given := self.constraints, Mapping):
+            raise InputError(f"constraints takes aioli.Constraints(max_repeats=4, ...), got {given!r}")
         for kind, names in (("group", self.groups), ("target", self.targets)):
             if not names:
                 raise InputError(f"expected at least one {kind}, got none")
@@ -260,6 +270,7 @@ def answer(method: Method[Any], problem: Problem, state: Any) -> Array | None:
     return None if give is None else give(problem, state)
 
 
+@runtime_checkable
 class Law(Protocol):
     """The mixing law's shape: target losses after a segment, and their descent direction."""
 
@@ -268,6 +279,7 @@ class Law(Protocol):
     def descent(self, matrix: Array, weights: Array) -> Array: ...
 
 
+@runtime_checkable
 class Estimator(Protocol[S]):
     """Where the law's matrix comes from: within a round it asks for segments, then gives a matrix.
 
@@ -299,6 +311,7 @@ class Estimator(Protocol[S]):
     def losses(self, state: S) -> Array: ...
 
 
+@runtime_checkable
 class Solver(Protocol[S]):
     """How the next proportions follow from the law, its matrix and the weights of the targets."""
 
@@ -307,6 +320,28 @@ class Solver(Protocol[S]):
     def step(
         self, problem: Problem, state: S, law: Law, proportions: Array, matrix: Array, weights: Array
     ) -> tuple[S, Array]: ...
+
+
+EXAMPLES = {
+    "method": "aioli.zoo.aioli(eta=0.2)",
+    "law": "aioli.laws.Linear()",
+    "estimator": "aioli.estimators.Probes()",
+    "solver": "aioli.solvers.ExponentiatedGradient(eta=0.2)",
+}
+
+
+def check_part(kind: type, value: Any) -> None:
+    """Refuse what is no method, law, estimator or solver before it is used as one.
+
+    Raises:
+        InputError: so.
+    """
+    if isinstance(value, type) or not isinstance(value, kind):
+        name = kind.__name__.lower()
+        raise InputError(
+            f"expected {'an' if name[0] in 'aeiou' else 'a'} {name} such as {EXAMPLES[name]}, got {value!r}; "
+            "names, and names with parameters, stand for one in a config alone"
+        )
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,8 @@ def test_config_mistakes(project, cli):
         assert said in ended.err
     assert cli("compare", "none.yaml").code == 2
     assert "unknown method" in cli("train", "mix.yaml", "--method", "butter").err
+    assert "unknown method 'butter'" in cli("train", "mix.yaml", "--method", "butter: {salt: 1}").err
+    assert "no parameter 'salt'" in cli("train", "mix.yaml", "--method", "unimax: {salt: 1}").err
     assert cli("compare", "mix.yaml", "--workers", "0").code == 2
     assert cli("train", "mix.yaml", "--method", "quarter", "--seed", "-1").code == 2
 

@@ -125,3 +125,10 @@ def test_report_of_something_else(project, cli):
     ended = cli("report", "o")
     assert ended.code == 2
     assert "plan.json is damaged" in ended.err
+
+
+def test_train_takes_a_method_with_its_parameters(project, cli):
+    ended = cli("train", "mix.yaml", "--method", "temperature: {tau: 4}", "--dry-run", "--json")
+    assert ended.code == 0, ended.err
+    (method,) = json.loads(ended.out)["config"]["methods"]
+    assert method == {"temperature": {"tau": 4}}

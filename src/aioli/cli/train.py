@@ -16,7 +16,10 @@ __all__ = ["train"]
 def train(
     config: ConfigPath,
     method: Annotated[
-        str, typer.Option("--method", metavar="NAME", help="A method, or a label from the config.")
+        str,
+        typer.Option(
+            "--method", metavar="METHOD", help="A label from the config, a name, or 'aioli: {eta: 0.5}'."
+        ),
     ],
     seed: Annotated[int | None, typer.Option("--seed", help="Default: the config's first seed.")] = None,
     use: Annotated[

@@ -161,6 +161,13 @@ class Loader:
                 )
         return p
 
+    def __repr__(self) -> str:
+        rows = ", ".join(f"{name}: {count}" for name, count in zip(self._groups, self._rows, strict=True))
+        ranks = f", rank {self._rank} of {self._world}" if self._world > 1 else ""
+        return (
+            f"<Loader {int(self.drawn.sum())} sequences drawn, batch {self._batch}{ranks}, rows {{{rows}}}>"
+        )
+
     @property
     def drawn(self) -> Array:
         """[m] sequences of each group drawn so far, over all ranks."""

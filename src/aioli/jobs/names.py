@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aioli.config import Config, MethodChoice, check_method, read_parameters
+from aioli.config import Config, MethodChoice, check_method, read_methods, read_parameters
+from aioli.config.yaml_text import parse_yaml
 from aioli.errors import InputError
 from aioli.methods import registry
 
@@ -44,7 +45,7 @@ def choose_method(
     reference: Path | str | None = None,
     proportions: Path | str | None = None,
 ) -> MethodChoice:
-    """The config's entry of that label or name (None: its first), or any method with its defaults.
+    """The config's entry of that label or name (None: its first), or any method: its name, or as in a config.
 
     Args:
         use, reference: in the place of the entry's; a path starts from the current directory.
@@ -78,4 +79,6 @@ def _find_method(config: Config, method: str | None) -> MethodChoice:
     if len(named) > 1:
         labels = ", ".join(repr(choice.label) for choice in named)
         raise InputError(f"the config has {method!r} {len(named)} times: name one by its label: {labels}")
-    return named[0] if named else MethodChoice(method)
+    if named:
+        return named[0]
+    return read_methods([parse_yaml(method, "--method")])[0] if ":" in method else MethodChoice(method)

@@ -50,6 +50,9 @@ class Meter:
         self._steps = 0
         self._open = self._restored = False
 
+    def __repr__(self) -> str:
+        return f"<Meter of {', '.join(sorted(self._needs)) or 'nothing'}, {self.tokens_read} tokens read>"
+
     @property
     def evaluator(self) -> Evaluator | None:
         """What reads the validation losses, if they are needed."""

@@ -13,7 +13,7 @@ from aioli.methods.matched import Matched
 from aioli.methods.static import Static
 from aioli.methods.track import Track, advance_track, open_request, regroup_track, start_track, wanted
 from aioli.objectives import objective_of
-from aioli.protocol import Array, Method, Observation, Problem, Request, Signal
+from aioli.protocol import Array, Method, Observation, Problem, Request, Signal, check_part
 from aioli.regroup import Regroup
 from aioli.simplex import normalise
 
@@ -108,6 +108,8 @@ class Guarded:
     memory: float = 0.98
 
     def __post_init__(self) -> None:
+        for method in (self.method, *(() if self.default is None else (self.default,))):
+            check_part(Method, method)
         if self.block_steps is not None and self.block_steps < 1:
             raise InputError(f"block_steps must be at least 1, got {self.block_steps}")
         for name, low, high in (("explore", 0, 1), ("growth", 0, 1), ("memory", 0, 1)):

@@ -11,7 +11,7 @@ import numpy as np
 from aioli.constraints import Limits
 from aioli.errors import InputError
 from aioli.objectives import get_objective, objective_of
-from aioli.protocol import Array, Estimator, Law, Observation, Problem, Request, Signal, Solver
+from aioli.protocol import Array, Estimator, Law, Observation, Problem, Request, Signal, Solver, check_part
 from aioli.regroup import Regroup, Regroupable
 from aioli.simplex import as_proportions
 
@@ -78,6 +78,8 @@ class Lmo:
     objective: str | None = None
 
     def __post_init__(self) -> None:
+        for kind, part in ((Law, self.law), (Estimator, self.estimator), (Solver, self.solver)):
+            check_part(kind, part)
         for name, least in (("round_steps", 1), ("rounds", 1), ("prior_steps", 0)):
             value = getattr(self, name)
             if value is not None and value < least:

@@ -10,7 +10,7 @@ import numpy as np
 
 from aioli.errors import InputError
 from aioli.methods.static import Static
-from aioli.protocol import Array, Method, Observation, Problem, Request, answer
+from aioli.protocol import Array, Method, Observation, Problem, Request, answer, check_part
 from aioli.regroup import Regroup, carry_state
 from aioli.simplex import normalise
 
@@ -44,6 +44,8 @@ class After:
     then: Method[Any]
 
     def __post_init__(self) -> None:
+        for method in (self.first, self.then):
+            check_part(Method, method)
         if self.steps < 1:
             raise InputError(f"steps of the first method must be at least 1, got {self.steps}")
 
@@ -117,6 +119,9 @@ class Averaged:
 
     method: Method[Any]
 
+    def __post_init__(self) -> None:
+        check_part(Method, self.method)
+
     @property
     def needs(self) -> frozenset[str]:
         return self.method.needs
@@ -155,8 +160,8 @@ class Reweighted:
     those in effect.
 
     Args:
-        method: whose mixtures to weigh by. sampling: proportions to draw on, by name or in order; None:
-        equal.
+        method: whose mixtures to weigh by.
+        sampling: proportions to draw on, by name or in order; None: equal.
 
     Raises:
         InputError: a sampling mixture that does not fit the groups.
@@ -164,6 +169,9 @@ class Reweighted:
 
     method: Method[Any]
     sampling: Mapping[str, float] | tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        check_part(Method, self.method)
 
     @property
     def needs(self) -> frozenset[str]:

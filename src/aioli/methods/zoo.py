@@ -2,7 +2,7 @@
 
 Every function returns a frozen method for `aioli.Mixer`; its keyword arguments are what a config may
 set under `methods:`, and `aioli methods NAME` prints what each does. The constructors are in the modules
-beside this one, one family each. `listed` and `variant` of `aioli.methods.entry` record what `aioli methods` prints.
+beside this one, one family each; `listed` and `variant` of `aioli.methods.entry` enter them in the table.
 """
 
 from __future__ import annotations
