@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from benchmarks.paper_study.differences import Line, triple
+from benchmarks.paper_study.explained import sweep_table
 from scipy.stats import rankdata
 
 from aioli.analysis.diagnosis import PUBLISHED_R2, static_quality
@@ -66,19 +67,8 @@ def laws(
 
 def _static(lines: Sequence[Line]) -> dict[str, dict[str, float | None]]:
     """R2 of static laws on whole runs: fitted, and each run predicted from the others (`SUMMARIES`)."""
-    quality = static_quality(_table(lines))["laws"]
+    quality = static_quality(sweep_table(lines))["laws"]
     return {law: {key: find(values[key]) for key, find in SUMMARIES} for law, values in quality.items()}
-
-
-def _table(lines: Sequence[Line]) -> Table:
-    drawn = np.array([line["drawn"] for line in lines], dtype=np.float64)
-    return Table(
-        groups=tuple(lines[0]["groups"]),
-        names=tuple(line["label"] for line in lines),
-        mixtures=drawn / drawn.sum(axis=1, keepdims=True),
-        targets=tuple(lines[0]["targets"]),
-        losses=np.array([line["validation"]["end"] for line in lines]),
-    )
 
 
 def _laws_at(points: Sequence[Line], horizon: int) -> list[Line]:
@@ -109,7 +99,7 @@ def _fidelity(points: Sequence[Line], horizon: int, sweep: Sequence[Line] | None
         if similarity is not None:
             seen.setdefault(seed, []).append(similarity)
 
-    ours = _static_gains(_table(sweep)) if sweep else None
+    ours = _static_gains(sweep_table(sweep)) if sweep else None
     for point in points:
         for row in point["fidelity"]:
             if row["horizon"] == horizon:

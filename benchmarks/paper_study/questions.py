@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.paper_study.differences import out_of_domain, restricted, unrestricted
+from benchmarks.paper_study.explained import explained
 from benchmarks.paper_study.law_quality import laws
 from benchmarks.paper_study.plan import SETTINGS
 from benchmarks.paper_study.store import read_lines
@@ -23,6 +24,7 @@ def answers(results: Path) -> dict[str, Any]:
     first = unrestricted(compared) if compared else None
     return {
         "unrestricted": first,
+        "explained": explained(compared, sweeps) if compared and sweeps else None,
         "laws": laws(points, sweeps, first) if points or sweeps else None,
         "restricted": restricted(learned) if learned else None,
         "out_of_domain": out_of_domain(outside) if outside else None,

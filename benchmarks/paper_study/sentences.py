@@ -22,6 +22,8 @@ def findings(found: Answers) -> list[str]:
     told: list[str] = []
     if found["unrestricted"]:
         told += _unrestricted(found["unrestricted"])
+    if found["explained"]:
+        told += _explained(found["explained"])
     if found["laws"]:
         told += _laws(found["laws"])
     if found["restricted"]:
@@ -94,6 +96,22 @@ def _against_both(methods: Mapping[str, Any]) -> str:
         if label != CONTROL and row[f"{word}_than_both"] != row[word]
     ]
     return f"Held against the mean of both, verdicts by an interval that change: {', '.join(told) or 'none'}."
+
+
+def _explained(found: Answers) -> list[str]:
+    """For Aioli and its relatives, the other published methods, and the control."""
+    parts = [
+        f"{label} {percent(row['by_mixture'][0])} of {percent(row['change'][0])}, left {_span(row['rest'])}"
+        for label in (*RELATIVES, *OTHERS, CONTROL)
+        if (row := found.get(label))
+    ]
+    if not parts:
+        return []
+    return [
+        "What the shares drawn over the whole run explain of a change, by the log-linear law of the sweep's "
+        "ten runs (left: the order of the groups, probes above all, the law's error, and noise, the luck of "
+        f"stratified included): {'; '.join(parts)}."
+    ]
 
 
 def _laws(found: Answers) -> list[str]:

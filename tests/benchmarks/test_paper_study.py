@@ -86,6 +86,30 @@ def test_verdicts_against_the_baseline_and_its_control_together(tmp_path: Path) 
     assert rows["odm"]["loss"][0] == pytest.approx(np.mean(expected))
 
 
+def test_what_a_mixture_explains_by_a_planted_law(tmp_path: Path) -> None:
+    def losses(mixtures: np.ndarray) -> np.ndarray:
+        return np.stack([1 + np.exp(mixtures @ [0.5, -1.0]), 2 + np.exp(mixtures @ [-1.5, 0.2])], axis=1)
+
+    def run(label: str, mixture: np.ndarray, seed: int, worse: float = 0.0) -> dict[str, Any]:
+        loss = (losses(mixture[None])[0] + worse).tolist()
+        drawn = (mixture * 1e6).round().astype(int).tolist()
+        return line(label, seed, 20.0, drawn=drawn, test={"loss": loss}, validation={"end": loss})
+
+    mixtures = plan.sweep_mixtures(2, 10)
+    write(
+        tmp_path / "sweep" / "code_dictionary.jsonl",
+        [run(f"run {i}", mixture, 100) for i, mixture in enumerate(mixtures)],
+    )
+    equal, moved = np.array([0.5, 0.5]), np.array([0.7, 0.3])
+    lines = [run("stratified", equal, seed) for seed in range(3)]
+    lines += [run("aioli", moved, seed, worse=0.01) for seed in range(3)]
+    write(tmp_path / "unrestricted" / "code_dictionary.jsonl", lines)
+    found = answers(tmp_path)["explained"]["aioli"]
+    by_mixture = 100 * (np.exp(losses(moved[None])).mean() / np.exp(losses(equal[None])).mean() - 1)
+    assert found["by_mixture"][0] == pytest.approx(by_mixture, abs=0.05)
+    assert found["rest"][0] == pytest.approx((100 + by_mixture) * np.expm1(0.01), abs=0.05)
+
+
 def test_extra_runs_are_charged(tmp_path: Path) -> None:
     runs = {"runs": ["a", "b"], "cost": {"flops": 6.0, "train_tokens": 1, "joules": 1, "seconds": 1}}
     write(

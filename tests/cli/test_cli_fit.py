@@ -61,12 +61,14 @@ def test_mixtures_outside_the_trained_ones_are_counted(world, cli):
 
 
 def test_weights_targets_settings_and_the_learning_curve(world, cli):
-    chosen = ("--targets", "chat", "--set", "law.huber=0.5", "--learning-curve", "--json")
+    chosen = ("--target", "chat", "--set", "law.huber=0.5", "--learning-curve", "--json")
     content = json.loads(cli(*FIT, *QUICK, *chosen).out)
     assert content["targets"] == ["chat"] and content["law"]["log_linear"]["huber"] == 0.5
     assert content["curve"][0]["runs"] < content["curve"][-1]["runs"] <= 32
     assert all(point["regret"] >= 0 for point in content["curve"])
-    weighted = json.loads(cli(*FIT, *QUICK, "--weights", "exam=3", "--weights", "chat=1", "--json").out)
+    weighted = json.loads(
+        cli(*FIT, *QUICK, "--target-weight", "exam=3", "--target-weight", "chat=1", "--json").out
+    )
     assert weighted["weights"] == {"exam": 0.75, "chat": 0.25}
     text = cli(*FIT, *QUICK, "--learning-curve").out
     assert "fitted to fewer runs" in text and "regret" in text
@@ -102,9 +104,9 @@ def test_losses_are_carried_to_more_tokens_before_the_fit(world, cli):
         (("--law", "log_linear", "--set", "law.hubr=1"), "no setting 'hubr'; did you mean 'huber'"),
         (("--set", "law.huber=1"), "needs a law to set it of"),
         (("--law", "log_linear", "--set", "huber=1"), "--set needs law.KEY=VALUE"),
-        (("--targets", "exm"), "did you mean 'exam'"),
-        (("--weights", "exm=1"), "did you mean 'exam'"),
-        (("--weights", "exam=much"), "needs a number after the name"),
+        (("--target", "exm"), "did you mean 'exam'"),
+        (("--target-weight", "exm=1"), "did you mean 'exam'"),
+        (("--target-weight", "exam=much"), "needs a number after the name"),
         (("--to-tokens", "1e9"), "records no tokens"),
         (("--table", "m.csv"), "say where the runs are in one way"),
         (("--out", "fit.txt"), "written as .json"),

@@ -34,11 +34,13 @@ def fit(
         typer.Option("--set", metavar="law.KEY=VALUE", help="A setting of the law. Repeatable."),
     ] = None,
     targets: Annotated[
-        list[str] | None, typer.Option("--targets", metavar="NAME", help="Fit this target. Repeatable.")
+        list[str] | None, typer.Option("--target", metavar="NAME", help="Fit this target. Repeatable.")
     ] = None,
     weights: Annotated[
         list[str] | None,
-        typer.Option("--weights", metavar="TARGET=W|FILE", help="Targets not named weigh 0. Repeatable."),
+        typer.Option(
+            "--target-weight", metavar="TARGET=W|FILE", help="Targets not named weigh 0. Repeatable."
+        ),
     ] = None,
     to_tokens: Annotated[
         float | None,
@@ -86,7 +88,7 @@ def fit(
         runs,
         law,
         settings=_settings(settings),
-        weights=read_numbers("--weights", weights),
+        weights=read_numbers("--target-weight", weights),
         replicates=replicates,
         splits=splits,
         seed=seed,

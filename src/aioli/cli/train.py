@@ -32,7 +32,7 @@ def train(
         str | None,
         typer.Option(
             "--reference",
-            metavar="DIR",
+            metavar="DIR|METHOD",
             help="Finished run to read as reference, or a method to train for it.",
         ),
     ] = None,

@@ -50,7 +50,7 @@ def chosen_targets(table: Table, targets: Sequence[str] | None) -> Table:
         return table
     for name in targets:
         if name not in table.targets:
-            raise InputError(f"--targets names an unknown target {name!r}; {nearest(name, table.targets)}")
+            raise InputError(f"--target names an unknown target {name!r}; {nearest(name, table.targets)}")
     columns = [table.targets.index(name) for name in targets]
     return replace(table, targets=tuple(targets), losses=table.losses[:, columns])
 
