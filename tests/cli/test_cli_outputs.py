@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli.planted import write_world
 
 from aioli.journal import Journal
 
@@ -57,6 +58,27 @@ def test_every_key_that_a_comparison_writes_is_documented(compared: Path) -> Non
         assert {"spec.json", "metrics.jsonl", "log.txt", "checkpoint.pt"} <= {
             each.name for each in run.iterdir()
         }
+
+
+def test_every_key_of_a_diagnosis_is_documented(compared: Path, cli) -> None:
+    asked = ("--method", "stratified", "--seed", "0", "--at", "20", "--horizon", "2", "--sequences", "4")
+    ended = cli("diagnose", "o", *asked, "--fidelity", "directional", "--quiet")
+    assert ended.code == 0, ended.err
+    content = read(compared / "diagnosis" / "diagnosis.json")
+    of_diagnosis, of_points = documented("diagnosis.json")
+    assert of_diagnosis == set(content)
+    assert of_points == keys(content["points"])
+
+
+def test_every_key_of_a_solution_is_documented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_world(count=16)
+    tables = ("--mixtures", "m.csv", "--losses", "l.csv", "--law", "log_linear", "--replicates", "4")
+    for command in (("fit", *tables, "--out", "f.json"), ("solve", "f.json", "--out", "s.json")):
+        ended = cli(*command, *(("--reference", "uniform") if command[0] == "solve" else ()))
+        assert ended.code == 0, ended.err
+    (of_solution,) = documented("solution.json")
+    assert of_solution == set(read(tmp_path / "s.json"))
 
 
 def test_every_file_that_a_comparison_writes_is_documented(compared: Path) -> None:
