@@ -138,8 +138,8 @@ def _laws(found: Answers) -> list[str]:
                 between = each["r2_interval"]
                 told_between = f" ({between[0]:.2f} to {between[1]:.2f})" if between else ""
                 parts.append(
-                    f"{form} R2 {each['r2']:.2f}{told_between}, r {each['r']:+.2f} ({len(each['dots'])} "
-                    "pairs)"
+                    f"{form} R2 {each['r2']:.2f}{told_between}, r {each['r']:+.2f}, of ranks "
+                    f"{each['spearman']:+.2f} ({len(each['dots'])} pairs)"
                 )
         if parts:
             told.append(
