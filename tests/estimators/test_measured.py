@@ -57,9 +57,12 @@ def test_nothing_measured_leaves_the_mixture_alone():
         (Directional(), {Signal.DIRECTIONAL: [NAN] * 3}),
         (Alignment(), {Signal.GRADIENT_ALIGNMENT: np.full((3, 3), NAN), Signal.VALIDATION_LOSS: np.ones(3)}),
     ):
-        mixer = Mixer(Lmo(Linear(), estimator, ExponentiatedGradient(1.0)), problem())
-        mixer.tell(values)
-        np.testing.assert_allclose(mixer.request.proportions, np.full(3, 1 / 3))
+        method, run_of = Lmo(Linear(), estimator, ExponentiatedGradient(1.0)), problem()
+        arrays = {signal: np.array(value) for signal, value in values.items()}
+        state = method.update(run_of, method.init(run_of), Observation(0, np.zeros(3), arrays))
+        np.testing.assert_allclose(method.request(run_of, state).proportions, np.full(3, 1 / 3))
+        with pytest.raises(InputError, match="batch due next"):  # a loop that shows nothing is told so
+            Mixer(method, run_of).tell(values)
 
 
 def target_world(steps: int) -> GradientWorld:
