@@ -32,7 +32,6 @@ __all__ = [
     "Signal",
     "Solver",
     "answer",
-    "check_part",
     "read_only",
 ]
 
@@ -320,28 +319,6 @@ class Solver(Protocol[S]):
     def step(
         self, problem: Problem, state: S, law: Law, proportions: Array, matrix: Array, weights: Array
     ) -> tuple[S, Array]: ...
-
-
-EXAMPLES = {
-    "method": "aioli.zoo.aioli(eta=0.2)",
-    "law": "aioli.laws.Linear()",
-    "estimator": "aioli.estimators.Probes()",
-    "solver": "aioli.solvers.ExponentiatedGradient(eta=0.2)",
-}
-
-
-def check_part(kind: type, value: Any) -> None:
-    """Refuse what is no method, law, estimator or solver before it is used as one.
-
-    Raises:
-        InputError: so.
-    """
-    if isinstance(value, type) or not isinstance(value, kind):
-        name = kind.__name__.lower()
-        raise InputError(
-            f"expected {'an' if name[0] in 'aeiou' else 'a'} {name} such as {EXAMPLES[name]}, got {value!r}; "
-            "names, and names with parameters, stand for one in a config alone"
-        )
 
 
 @dataclass(frozen=True)

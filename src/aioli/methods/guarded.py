@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from aioli.contract import check_part
 from aioli.errors import InputError
 from aioli.methods.evidence import Evidence, add_pair, no_evidence, value_along
 from aioli.methods.matched import Matched
 from aioli.methods.static import Static
 from aioli.methods.track import Track, advance_track, open_request, regroup_track, start_track, wanted
 from aioli.objectives import objective_of
-from aioli.protocol import Array, Method, Observation, Problem, Request, Signal, check_part
+from aioli.protocol import Array, Method, Observation, Problem, Request, Signal
 from aioli.regroup import Regroup
 from aioli.simplex import normalise
 

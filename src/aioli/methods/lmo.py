@@ -9,9 +9,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from aioli.constraints import Limits
+from aioli.contract import check_part
 from aioli.errors import InputError
 from aioli.objectives import get_objective, objective_of
-from aioli.protocol import Array, Estimator, Law, Observation, Problem, Request, Signal, Solver, check_part
+from aioli.protocol import Array, Estimator, Law, Observation, Problem, Request, Signal, Solver
 from aioli.regroup import Regroup, Regroupable
 from aioli.simplex import as_proportions
 

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from aioli.contract import check_part
 from aioli.errors import InputError
 from aioli.methods.static import Static
-from aioli.protocol import Array, Method, Observation, Problem, Request, answer, check_part
+from aioli.protocol import Array, Method, Observation, Problem, Request, answer
 from aioli.regroup import Regroup, carry_state
 from aioli.simplex import normalise
 
