@@ -138,6 +138,10 @@ def _overall(settings: Mapping[str, Any], label: str) -> dict[str, Any]:
 
     return {
         "settings": len(rows),
+        "seeds": sorted(shared),
+        "by_seed_change": np.mean(
+            [np.array(row["by_seed_change"])[keep[name]] for name, row in rows.items()], axis=0
+        ).tolist(),
         "lower_in": int(np.sum(np.array(means) < 0)),
         "better": sum(row["verdict"] == "better" for row in rows.values()),
         "worse": sum(row["verdict"] == "worse" for row in rows.values()),
@@ -191,7 +195,7 @@ def restricted(learned: Mapping[str, Sequence[Line]]) -> dict[str, Any]:
                     }
                 )
     changes = np.array([case["gain"]["change"][0] for case in cases])
-    percents = np.array([case["gain"]["percent"][0] for case in cases])
+    bad = [case for case in cases if case["alone"]["verdict"] == "worse"]
     best, worst = (cases[int(find(changes))] for find in (np.argmin, np.argmax))
     return {
         "cases": cases,
@@ -200,11 +204,19 @@ def restricted(learned: Mapping[str, Sequence[Line]]) -> dict[str, Any]:
         "improved": int((changes < 0).sum()),
         "better": sum(case["gain"]["verdict"] == "better" for case in cases),
         "worse": sum(case["gain"]["verdict"] == "worse" for case in cases),
-        "mean_change": float(changes.mean()),
-        "mean_percent": float(percents.mean()),
+        "change": _over_cases(cases, "by_seed_change"),
+        "percent": _over_cases(cases, "by_seed"),
+        "bad": {"count": len(bad)} | ({"change": _over_cases(bad, "by_seed_change")} if bad else {}),
         "best": {"setting": best["setting"], "method": best["method"], **_brief(best["gain"])},
         "worst": {"setting": worst["setting"], "method": worst["method"], **_brief(worst["gain"])},
     }
+
+
+def _over_cases(cases: Sequence[Mapping[str, Any]], key: str) -> list[float | None]:
+    """The mean over cases is taken for each seed first: its interval is over seeds."""
+    shared = set.intersection(*(set(case["gain"]["seeds"]) for case in cases))
+    by_case = [dict(zip(case["gain"]["seeds"], case["gain"][key], strict=True)) for case in cases]
+    return triple(np.array([np.mean([mine[seed] for mine in by_case]) for seed in sorted(shared)]))
 
 
 def _brief(row: Mapping[str, Any]) -> dict[str, Any]:

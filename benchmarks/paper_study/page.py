@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.paper_study.plan import SETTINGS
+from benchmarks.paper_study.claims import HOLDS, NOT_HERE, RULE, UNDECIDED, claims
+from benchmarks.paper_study.plan import PUBLISHED, SETTINGS
 from benchmarks.paper_study.sentences import findings
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -23,6 +24,8 @@ __all__ = ["fill_page"]
 
 LOWER, HIGHER = style(0), style(1)
 MARKS = {"better": "lower", "worse": "higher", "undecided": "undecided"}
+ANSWERED = {HOLDS: "lower", NOT_HERE: "higher", UNDECIDED: "undecided"}
+"""Marks of the styles in which the page writes a verdict."""
 Answers = Mapping[str, Any]
 
 
@@ -57,6 +60,7 @@ def fill_page(found: Answers) -> str:
         title="The paper's study on real text",
         settings=len((found["unrestricted"] or {"settings": ()})["settings"]),
         findings=[typeset(each) for each in findings(found)],
+        claims=_claims(found),
         summary=_summary(found["unrestricted"]) if found["unrestricted"] else None,
         sections=sections,
         live=None,
@@ -65,6 +69,19 @@ def fill_page(found: Answers) -> str:
         svg=Markup,
         minus=typeset,
     )
+
+
+def _claims(found: Answers) -> Table | None:
+    rows = [
+        (
+            Cell(claim.text, value=claim.text),
+            Cell(claim.verdict, value=claim.verdict, mark=ANSWERED[claim.verdict]),
+            Cell(claim.published, value=claim.published),
+            Cell(claim.here, claim.detail, claim.here),
+        )
+        for claim in claims(found)
+    ]
+    return Table(RULE, ("The paper says", "Holds?", "Its figure", "Here"), tuple(rows)) if rows else None
 
 
 def _summary(found: Answers) -> Table:
@@ -151,9 +168,9 @@ def _correlation(found: Answers) -> Section:
         "A dot for each method and setting: how alike the column sums of the method's law and of the "
         "true law at the same checkpoints of the stratified runs are, and by how much the method "
         "improved on stratified sampling. The published figure (raw, at the method's own checkpoints) "
-        "has R2 .491. Raw sums contain the trend common to all groups, centred ones only what tells "
-        "groups apart. With two groups the raw form compares what each gains from itself beyond the "
-        "other, and a centred similarity is 1 or -1."
+        f"has R2 {PUBLISHED['similarity_r2']}. Raw sums contain the trend common to all groups, centred "
+        "ones only what tells groups apart. With two groups the raw form compares what each gains from "
+        "itself beyond the other, and a centred similarity is 1 or -1."
     )
     return Section("fidelity", "Does a faithful law help?", text, tuple(figures), tuple(keys))
 

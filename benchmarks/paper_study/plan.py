@@ -15,6 +15,8 @@ from aioli.sweep.region import Region
 __all__ = [
     "CONTROL",
     "FULL",
+    "OTHERS",
+    "PUBLISHED",
     "QUICK",
     "SETTINGS",
     "Plan",
@@ -28,6 +30,15 @@ __all__ = [
 
 Entry = str | dict[str, Any]
 CONTROL = "stratified, shaken"
+OTHERS = ("grid search", "dml", "skill_it", "doremi", "doge")
+"""The paper's methods besides Aioli, by our labels."""
+PUBLISHED: dict[str, Any] = {
+    "mean": {"aioli": -0.274, "aioli_static": -0.140, "aioli_diagonal": -0.230},
+    "worst": 6.9,
+    "similarity_r2": 0.491,
+    "restricted": {"improved": 28, "count": 30, "mean": -1.20, "best": -12.01},
+}
+"""The paper's figures that are not of one setting: changes of perplexity, and R2."""
 
 
 @dataclass(frozen=True)

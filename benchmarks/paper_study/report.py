@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.paper_study.claims import RULE, claims
 from benchmarks.paper_study.page import fill_page
 from benchmarks.paper_study.plan import SETTINGS
 from benchmarks.paper_study.questions import answers
@@ -37,6 +38,7 @@ def markdown(found: Answers, written: str, name: str) -> str:
         "# The paper's study on real text",
         f"[page with plots]({name}/report.html) · stored runs in `{name}/` · all runs: `python -m "
         "benchmarks.paper_study`; this file and the page from the stored runs: the same with `--report`.",
+        *_claims(found),
         written.strip(),
         "## Findings, computed from the stored runs",
         "\n".join(f"* {each}" for each in findings(found)),
@@ -51,6 +53,20 @@ def markdown(found: Answers, written: str, name: str) -> str:
         if found[stage]:
             parts += make(found[stage])
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _claims(found: Answers) -> list[str]:
+    rows = [
+        [
+            each.text,
+            each.verdict,
+            each.published,
+            f"{each.here} ({each.detail})" if each.detail else each.here,
+        ]
+        for each in claims(found)
+    ]
+    head = ["the paper says", "holds?", "its figure", "here"]
+    return ["## The paper's claims, asked again", RULE, table(head, rows)] if rows else []
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.paper_study.plan import CONTROL, SETTINGS
+from benchmarks.paper_study.plan import CONTROL, OTHERS, PUBLISHED, SETTINGS
 
 from aioli.analysis.numbers import bounds, percent, signed
 
@@ -13,8 +13,6 @@ __all__ = ["findings"]
 
 Answers = Mapping[str, Any]
 RELATIVES = ("aioli", "aioli (released settings)", "aioli_static", "aioli_diagonal")
-OTHERS = ("grid search", "dml", "skill_it", "doremi", "doge")
-"""The paper's methods besides Aioli."""
 
 
 def findings(found: Answers) -> list[str]:
@@ -64,7 +62,7 @@ def _unrestricted(found: Answers) -> list[str]:
         told.append(
             f"The worst of the other published methods: {label} on {SETTINGS[row['setting']].title}, "
             f"{_span(row['change'], 'signed')} in perplexity, {_span(row['percent'])}; published: up to "
-            "6.9 worse."
+            f"{PUBLISHED['worst']} worse."
         )
     if CONTROL in methods:
         row = methods[CONTROL]
@@ -90,7 +88,7 @@ def _unrestricted(found: Answers) -> list[str]:
 def _against_both(methods: Mapping[str, Any]) -> str:
     """Whose verdicts are others against the mean of stratified and the control."""
     told = [
-        f"{label} {word} in {row[f'{word}_than_both']} settings instead of {row[word]}"
+        f"{label} {word} in {row[f'{word}_than_both']} instead of {row[word]} settings"
         for label, row in methods.items()
         for word in ("worse", "better")
         if label != CONTROL and row[f"{word}_than_both"] != row[word]
@@ -144,7 +142,7 @@ def _laws(found: Answers) -> list[str]:
         if parts:
             told.append(
                 f"Similarity to the law over {horizon} steps against improvement, over pairs of method "
-                f"and setting: {'; '.join(parts)}; published R2 .491."
+                f"and setting: {'; '.join(parts)}; published R2 {PUBLISHED['similarity_r2']}."
             )
     if found["order"]:
         rows = [list(each.values())[-1] for each in found["order"].values()]
@@ -159,16 +157,16 @@ def _laws(found: Answers) -> list[str]:
 
 
 def _restricted(found: Answers) -> list[str]:
-    best, worst = found["best"], found["worst"]
+    best, worst, theirs = found["best"], found["worst"], PUBLISHED["restricted"]
     return [
         f"Restricted: of {found['count']} cases {found['improved']} improve on average when Aioli begins "
         f"from the learned mixture ({found['better']} by a 95% interval, {found['worse']} become worse by "
-        f"one), by {found['mean_change']:+.2f} in perplexity, {found['mean_percent']:+.2f}%; published 28 "
-        "of 30, -1.20.",
+        f"one), by {_span(found['change'], 'signed')} in perplexity, {_span(found['percent'])}; published "
+        f"{theirs['improved']} of {theirs['count']}, {theirs['mean']:+.2f}.",
         f"The best case: {best['method']} on {SETTINGS[best['setting']].title}, "
         f"{_span(best['change'], 'signed')} in perplexity ({percent(best['percent'][0])}); the worst: "
         f"{worst['method']} on {SETTINGS[worst['setting']].title}, {_span(worst['change'], 'signed')}; "
-        "published best -12.01.",
+        f"published best {theirs['best']:+.2f}. (Picked from {found['count']}: intervals leave that out.)",
     ]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from benchmarks.paper_study import plan, store
+from benchmarks.paper_study.claims import HOLDS, NOT_HERE, UNDECIDED, claims
 from benchmarks.paper_study.law_quality import OTHER_SEED
 from benchmarks.paper_study.questions import answers
 from benchmarks.paper_study.report import write_report
@@ -133,10 +134,48 @@ def test_restricted_cases_compare_with_the_same_mixture_kept(tmp_path: Path) -> 
     write(tmp_path / "restricted" / "code_dictionary.jsonl", learned(0.5, 0.75))
     found = answers(tmp_path)["restricted"]
     assert (found["count"], found["improved"]) == (2, 1)
-    assert found["mean_change"] == pytest.approx((-12 + 0.25) / 2)
+    assert found["change"] == pytest.approx([(-12 + 0.25) / 2] * 3)
     assert found["best"]["setting"] == "seven"
     assert found["best"]["change"][0] == pytest.approx(-12)
     assert found["worst"]["method"] == "dml"
+
+
+def verdicts(results: Path) -> dict[str, str]:
+    return {claim.text: claim.verdict for claim in claims(answers(results))}
+
+
+@pytest.mark.parametrize(
+    ("aioli", "expected"),
+    [
+        (((-1.0, -1.1, -0.9), (-0.5, -0.6, -0.4)), HOLDS),
+        (((-1.0, -1.1, -0.9), (-0.5, 0.6, -0.4)), UNDECIDED),
+        (((1.0, 1.1, 0.9), (0.5, 0.6, 0.4)), NOT_HERE),
+    ],
+)
+def test_claims_of_the_comparison_follow_planted_changes(
+    tmp_path: Path, aioli: tuple[Sequence[float], Sequence[float]], expected: str
+) -> None:
+    other = {"aioli_static": (0.0, 0.0, 0.0), "doremi": (7.0, 7.5, 6.5)}
+    for setting, changes in zip(("code_dictionary", "books_techdocs"), aioli, strict=True):
+        compared(tmp_path, setting, other | {"aioli": changes})
+    found = verdicts(tmp_path)
+    assert found["Aioli's mean change of perplexity is a gain"] == expected
+    assert found["Aioli is below aioli_static, on average over settings"] == expected
+    assert found["Badly set laws cost whole points of perplexity"] == HOLDS
+    assert found["No other method is below stratified in every setting"] == HOLDS
+    assert (found["Aioli is below stratified sampling in every setting"] == NOT_HERE) == (
+        expected == NOT_HERE
+    )
+
+
+@pytest.mark.parametrize(("on_top", "expected"), [(-1.0, HOLDS), (1.0, NOT_HERE)])
+def test_claims_of_restricted_cases_count_them(tmp_path: Path, on_top: float, expected: str) -> None:
+    for setting in plan.SETTINGS:
+        write(tmp_path / "restricted" / f"{setting}.jsonl", learned(3.0, 3.0 + on_top))
+    found = verdicts(tmp_path)
+    assert found["Aioli on top of a mixture learned in shorter runs improves it"] == expected
+    assert found["Its mean change over these cases is a gain"] == expected
+    assert found["It improves mixtures that are bad"] == expected
 
 
 def gain_point(seed: int, step: int, gains: Iterable[float], similarity: float) -> dict[str, Any]:
@@ -222,6 +261,8 @@ def test_report_is_the_same_from_the_same_lines(tmp_path: Path) -> None:
     text, page = (each.decode() for each in first)
     assert "What a person says." in text
     assert "aioli: lower than stratified in 1 of 1 settings" in text
+    assert "| Aioli is below stratified sampling in every setting | holds | 6 of 6 | 1 of 1 (" in text
+    assert "Aioli is below stratified sampling in every setting" in page
     assert "| similar | 80.00 | -19.2% |" in text
     assert "src=" not in page
     assert "after dml" in page
