@@ -4,7 +4,8 @@ Settings of `benchmarks.corpora` are trained stratified, and every run is branch
 (`aioli.jobs.diagnose`): the branches give the true law by horizon, and each estimator makes one estimate from
 the same checkpoint. All estimators of a checkpoint are paired with each other. Runs are found again by their
 ids, so the bench is resumable. One JSON line for every checkpoint and every run, a table and plots go to
-`--results`; `--report` makes table and plots again from the lines. The last line printed is one JSON object.
+`--results`, and what several settings say together beside it; `--report` makes tables and plots again from
+the lines. The last line printed is one JSON object.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 from benchmarks.corpora.settings import SETTINGS
 from benchmarks.estimators.compared import estimators
 from benchmarks.estimators.kept import POINTS, RUNS, keep_points, keep_runs
-from benchmarks.estimators.report import write_report
+from benchmarks.estimators.report import write_overview, write_report
 
 import aioli
 from aioli.config import read_methods
@@ -41,6 +42,8 @@ def main(arguments: list[str] | None = None) -> None:
         for name in names:
             measure(name, given, out / name, results / name)
     rows = {name: write_report(name, results / name) for name in names}
+    if len(rows) > 1:
+        write_overview(rows, results)
     print(json.dumps({"benchmark": "estimators", "settings": rows}))
 
 

@@ -60,6 +60,34 @@ def summary(points: Sequence[Point]) -> list[dict[str, Any]]:
     return rows
 
 
+def over_settings(settings: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """Rows of `summary` for what every setting has: the mean over settings, and its standard error.
+
+    The error comes from the settings' own errors: their runs are independent, and which settings were chosen
+    is not counted.
+    """
+    by_key = [{(row["estimator"], row["horizon"]): row for row in rows} for rows in settings.values()]
+    rows = []
+    for label, horizon in by_key[0]:
+        mine = [each[label, horizon] for each in by_key if (label, horizon) in each]
+        if len(mine) < len(by_key):
+            continue
+        row: dict[str, Any] = {
+            "estimator": label,
+            "horizon": horizon,
+            "checkpoints": sum(each["checkpoints"] for each in mine),
+            "cost": mean_cost([each["cost"] for each in mine]),
+        }
+        for key in ("centred", "raw", "change"):
+            values = [each[key] for each in mine]
+            row[key] = None if None in values else float(np.mean(values))
+        for key in ("centred_error", "change_error"):
+            errors = [each[key] for each in mine]
+            row[key] = None if None in errors else float(np.sqrt(np.sum(np.square(errors)))) / len(errors)
+        rows.append(row)
+    return rows
+
+
 def column(found: Sequence[Mapping[str, Mapping[str, Any]]], label: str, key: str) -> Array:
     """[checkpoints] of one estimator; NaN where it has none."""
     return np.array([each.get(label, {}).get(key, NAN) for each in found], dtype=np.float64)

@@ -13,7 +13,7 @@ import pytest
 from benchmarks.estimators.compared import estimators
 from benchmarks.estimators.kept import POINTS, RUNS, keep_points, keep_runs, read_points
 from benchmarks.estimators.plot import front, worth
-from benchmarks.estimators.report import table, write_report
+from benchmarks.estimators.report import table, write_overview, write_report
 from benchmarks.estimators.scores import NULL, OTHER_SEED, REFERENCE, at_horizon, mean_error, summary
 
 from aioli.analysis.diagnosis import fidelities, law_at
@@ -147,6 +147,26 @@ def test_the_report_is_the_same_bytes_from_the_kept_lines(tmp_path: Path) -> Non
     assert body[0].startswith(f"| {OTHER_SEED} |") and body[-1].startswith(f"| {NULL} |")
     assert len(body) == len(LABELS) + 3 and {line.count("|") for line in body} == {body[0].count("|")}
     assert next(line for line in body if "| probes 2x4 |" in line).endswith("| 8 | 4096 | 1.5 | 0 | 2.0 |")
+
+
+def test_an_overview_averages_what_all_settings_have(tmp_path: Path) -> None:
+    rows = {}
+    for name, labels in (("one", LABELS[:4]), ("two", LABELS[1:6])):
+        (tmp_path / "found" / name).mkdir(parents=True)
+        kept(tmp_path / "found" / name, 1e-3, labels, seeds=(0, 1))
+        rows[name] = write_report(name, tmp_path / "found" / name)
+    write_overview(rows, tmp_path / "found")
+    text = (tmp_path / "found.md").read_text()
+    (line,) = [each for each in text.splitlines() if each.startswith(f"| {LABELS[2]} |")]
+    one, two = (
+        next(row for row in rows[name] if (row["estimator"], row["horizon"]) == (LABELS[2], 5))
+        for name in rows
+    )
+    error = np.hypot(one["centred_error"], two["centred_error"]) / 2
+    mean = (one["centred"] + two["centred"]) / 2
+    assert line.split("|")[2].strip() == f"{mean:+.2f} ({error:.2f})"
+    assert f"| {LABELS[0]} |" not in text and f"| {LABELS[5]} |" not in text
+    assert (tmp_path / "found" / "pareto.png").exists() and "(found/two/table.md)" in text
 
 
 def test_a_law_that_explains_nothing_and_one_checkpoint_leave_no_gaps_in_the_table(tmp_path: Path) -> None:
