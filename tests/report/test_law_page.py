@@ -89,7 +89,19 @@ def test_of_several_seeds_the_conclusion_is_that_of_their_means(diagnosis: Make)
     found = diagnosis(seeds=3)
     assert conclude(found).startswith("Over 3 seeds, from step 600 over 50 steps, the linear law predicts")
     part = law_part(found)
-    assert len(part.matrices.choices) == 4 and len(part.quality.rows) == 12
+    assert len(part.matrices.choices) == 4
+    assert part.by_seed is not None and [len(table.rows) for table in part.by_seed] == [12, 12]
+    assert len(part.quality.rows) == len(part.gains.rows) == 4
+    row = found["pooled"][-1]
+    shown = part.gains.rows[-1][2:]
+    assert [cell.text for cell in shown] == [f"{100 * gain:+.2f}" for gain in row["gains"]]
+    sure = np.abs(row["gains"]) > stdtrit(2, 0.975) * np.array(row["gain_errors"])
+    assert [cell.mark != "undecided" for cell in shown] == sure.tolist()
+    held_out = [
+        point["laws"][-1]["sums_held_out_r2"] for point in found["points"] if point["step"] == row["step"]
+    ]
+    assert part.quality.rows[-1][4].value == pytest.approx(np.median(held_out))
+    assert law_part(diagnosis()).by_seed is None
     for row in found["pooled"]:
         row["gain_errors"] = [None] * 3
     assert "No group's gain can be told" in conclude(found)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from aioli.analysis.numbers import MISSING, count, quantity
+from aioli.analysis.numbers import count
 from aioli.protocol import Array
-from aioli.report.html_tables import Cell, Table
-from aioli.report.law_reading import conclude, critical_of_gains, curved
+from aioli.report.html_tables import Table
+from aioli.report.law_reading import conclude
 from aioli.report.law_series import similarity_over_time
+from aioli.report.law_tables import fidelity_table, gain_table, quality_table
 from aioli.report.plots import dot_chart, heat_map
 from aioli.report.section import NEUTRAL, Choice, Figure, Panels, Section
 from aioli.report.what_if import WhatIf, what_if_of_diagnosis
@@ -32,6 +33,7 @@ class LawPart(NamedTuple):
     help: str
     quality: Table
     gains: Table
+    by_seed: tuple[Table, Table] | None
     matrices: Panels
     similarity: Panels
     over_time: Section | None
@@ -45,6 +47,10 @@ def law_part(diagnosis: Diagnosis, number: int = 0) -> LawPart:
     seeds = ", ".join(map(str, diagnosis["seeds"]))
     run = f"{diagnosis['label']}, seed{'s' * (len(diagnosis['seeds']) > 1)} {seeds}"
     methods = any(point["fidelity"] for point in diagnosis["points"])
+    several = len(diagnosis["seeds"]) > 1
+    by_seed = (
+        (quality_table(diagnosis, by_seed=True), gain_table(diagnosis, by_seed=True)) if several else None
+    )
     return LawPart(
         id=name,
         title=f"Law of {run}",
@@ -53,14 +59,15 @@ def law_part(diagnosis: Diagnosis, number: int = 0) -> LawPart:
             "Short runs branch off a checkpoint, each on a mixture of its own, with the same data order. The "
             "linear dynamic law fitted to them says by how much a target's loss falls over the horizon (the "
             "branches' length) for each unit of a group's share."
-            + (f" Pictures are of seed {diagnosis['seed']}." if len(diagnosis["seeds"]) > 1 else "")
+            + (f" Matrices and ranges of fidelity are of seed {diagnosis['seed']}." if several else "")
         ),
-        quality=_quality(diagnosis),
-        gains=_gains(diagnosis),
+        quality=quality_table(diagnosis),
+        gains=gain_table(diagnosis),
+        by_seed=by_seed,
         matrices=_panels(diagnosis, f"{name}-matrices", _matrices),
         similarity=_panels(diagnosis, f"{name}-similarity", _similarity),
         over_time=similarity_over_time(diagnosis, name),
-        fidelity=_fidelity(diagnosis) if methods else None,
+        fidelity=fidelity_table(diagnosis) if methods else None,
         what_if=what_if_of_diagnosis(diagnosis, f"what-if-{number}"),
     )
 
@@ -75,26 +82,6 @@ def _places(diagnosis: Diagnosis) -> list[tuple[Mapping[str, Any], Mapping[str, 
     ]
 
 
-def _every(diagnosis: Diagnosis) -> list[tuple[Mapping[str, Any], Mapping[str, Any], tuple[Cell, ...]]]:
-    """(checkpoint, law, its first cells) of all seeds."""
-    return [
-        (
-            point,
-            law,
-            (
-                Cell(count(point["step"]), _of_seed(diagnosis, point), point["step"]),
-                Cell(count(law["horizon"]), value=law["horizon"]),
-            ),
-        )
-        for point in diagnosis["points"]
-        for law in point["laws"]
-    ]
-
-
-def _of_seed(diagnosis: Diagnosis, point: Mapping[str, Any]) -> str:
-    return f"seed {point['seed']}" if len(diagnosis["seeds"]) > 1 else ""
-
-
 def _panels(diagnosis: Diagnosis, name: str, make: Any) -> Panels:
     places = _places(diagnosis)
     chosen = [make(diagnosis, point, law, title) for point, law, title in places]
@@ -104,55 +91,6 @@ def _panels(diagnosis: Diagnosis, name: str, make: Any) -> Panels:
         if section is not None
     ]
     return Panels(name, "Checkpoint and horizon", tuple(choices))
-
-
-def _quality(diagnosis: Diagnosis) -> Table:
-    rows = []
-    for _, law, begin in _every(diagnosis):
-        bent = curved(law)
-        rows.append(
-            (
-                *begin,
-                Cell(count(law["branches"]), value=law["branches"]),
-                _number(law["sums_r2"]),
-                _number(law["sums_held_out_r2"]),
-                _middle(law["r2"]),
-                _middle(law["held_out_r2"]),
-                Cell(MISSING if bent is None else f"{bent} of {len(law['curvature'])}", value=bent),
-                _middle(law["noise"], digits=4),
-            )
-        )
-    caption = (
-        "R2: share of the variance between branches that the law explains; held out: each branch predicted "
-        "from the others. Sums: of the weighted sum of targets. By target: the median, below it the range. "
-        "Curved: targets whose residual curvature is beyond its 95% interval, which a linear law misses."
-    )
-    headings = ("Checkpoint", "Horizon", "Branches", "R2 of sums", "R2 of sums, held out")
-    targets = ("R2 by target", "R2 by target, held out", "Curved", "Noise, nats")
-    return Table(caption, headings + targets, tuple(rows))
-
-
-def _gains(diagnosis: Diagnosis) -> Table:
-    rows = []
-    for _, law, begin in _every(diagnosis):
-        gains, errors = np.array(law["gains"]), np.array(law["gain_errors"])
-        half = critical_of_gains(law) * errors
-        cells = [
-            Cell(
-                f"{100 * value:+.2f}",
-                f"± {100 * error:.2f}",
-                float(value),
-                "undecided" if abs(value) <= bound else "lower" if value > 0 else "higher",
-            )
-            for value, error, bound in zip(gains, errors, half, strict=True)
-        ]
-        rows.append((*begin, *cells))
-    caption = (
-        "Column sums of A* less their mean, with curvature allowed for, hundredths of a nat, with standard "
-        "errors. "
-        "Coloured where the 95% interval excludes 0."
-    )
-    return Table(caption, ("Checkpoint", "Horizon", *diagnosis["groups"]), tuple(rows))
 
 
 def _matrices(diagnosis: Diagnosis, point: Mapping[str, Any], law: Mapping[str, Any], title: str) -> Section:
@@ -245,46 +183,3 @@ def _interval(found: Mapping[str, Any] | None) -> tuple[float, float, float]:
     values = [None if found is None else found[key] for key in ("similarity", "low", "high")]
     mean, low, high = (float("nan") if value is None else float(value) for value in values)
     return mean, low, high
-
-
-def _fidelity(diagnosis: Diagnosis) -> Table:
-    rows = []
-    for point in diagnosis["points"]:
-        for row in point["fidelity"]:
-            cost = row["cost"]
-            rows.append(
-                (
-                    Cell(row["label"], value=row["label"]),
-                    Cell(count(point["step"]), _of_seed(diagnosis, point), point["step"]),
-                    Cell(count(row["horizon"]), value=row["horizon"]),
-                    *(_similar(row[key]) for key in ("centred", "raw")),
-                    *(_number((row[key] or {}).get("cosine")) for key in ("centred", "raw")),
-                    _number(row["centred"]["spearman"]),
-                    Cell(count(cost["probe_steps"]), value=cost["probe_steps"]),
-                    Cell(quantity(cost["evaluation_tokens"]), value=cost["evaluation_tokens"]),
-                )
-            )
-    headings = ("Method", "Checkpoint", "Horizon", "Centred", "Raw", "Cosine, centred", "Cosine, raw")
-    caption = (
-        "Similarity, its range over redraws of A*, its halves, and what it took the method to know its law."
-    )
-    return Table(caption, (*headings, "Rank correlation", "Probe steps", "Evaluation tokens"), tuple(rows))
-
-
-def _similar(found: Mapping[str, Any] | None) -> Cell:
-    if found is None or found["similarity"] is None:
-        return Cell(MISSING)
-    between = "" if found["low"] is None else f"{found['low']:+.2f} to {found['high']:+.2f}"
-    return Cell(f"{found['similarity']:+.2f}", between, found["similarity"])
-
-
-def _number(value: float | None) -> Cell:
-    return Cell(MISSING if value is None else f"{value:.3f}", value=value)
-
-
-def _middle(values: Sequence[float | None], digits: int = 3) -> Cell:
-    known = [value for value in values if value is not None]
-    if not known:
-        return Cell(MISSING)
-    middle = float(np.median(known))
-    return Cell(f"{middle:.{digits}f}", f"{min(known):.{digits}f} to {max(known):.{digits}f}", middle)

@@ -25,7 +25,7 @@ def conclude(diagnosis: Diagnosis) -> str:
 
 class _Seen(NamedTuple):
     """What a conclusion is drawn from: R2 of branches left out, of the mean over targets and the median of
-    single targets', gains [m], half their 95% intervals [m], and intervals by method."""
+    single targets', gains [m], half their 95% intervals [m], intervals by method and what they are."""
 
     where: str
     held_out: float | None
@@ -33,6 +33,7 @@ class _Seen(NamedTuple):
     gains: Array
     half: Array
     methods: dict[str, tuple[float | None, float | None]]
+    bound: str
 
 
 def _single(diagnosis: Diagnosis) -> _Seen:
@@ -44,7 +45,7 @@ def _single(diagnosis: Diagnosis) -> _Seen:
     half = critical_of_gains(law) * np.array(law["gain_errors"])
     known = [value for value in law["held_out_r2"] if value is not None]
     by_target = float(np.median(known)) if known else None
-    return _Seen(where, law["sums_held_out_r2"], by_target, np.array(law["gains"]), half, methods)
+    return _Seen(where, law["sums_held_out_r2"], by_target, np.array(law["gains"]), half, methods, "range")
 
 
 def _pooled(diagnosis: Diagnosis) -> _Seen:
@@ -58,7 +59,7 @@ def _pooled(diagnosis: Diagnosis) -> _Seen:
         methods[label] = (ends[0], ends[1])
     where = f"Over {row['seeds']} seeds, from step {row['step']} over {_steps(row['horizon'])}"
     half = limit * np.array(row["gain_errors"], dtype=np.float64)
-    return _Seen(where, row["r2"], None, np.array(row["gains"]), half, methods)
+    return _Seen(where, row["r2"], None, np.array(row["gains"]), half, methods, "95% interval over seeds")
 
 
 def critical_of_gains(law: Mapping[str, Any]) -> float:
@@ -128,8 +129,8 @@ def _methods(seen: _Seen) -> list[str]:
         else:
             found["same" if low > 0 else "other"].append(label)
     told = {
-        "same": "By a range of the centred similarity that excludes 0, {} ranks the groups alike.",
-        "other": "By a range that excludes 0, {} ranks them the other way.",
+        "same": f"By a {seen.bound} of the centred similarity that excludes 0, {{}} ranks the groups alike.",
+        "other": f"By a {seen.bound} that excludes 0, {{}} ranks them the other way.",
         "open": "What {} measured cannot be told from an unrelated law here.",
     }
     return [text.format(_names(found[kind])) for kind, text in told.items() if found[kind]]
