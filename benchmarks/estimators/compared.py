@@ -39,12 +39,12 @@ def estimators(groups: int, targets_are_groups: bool, left: int, quick: bool = F
     ]
     if quick:
         return [*found[:2], sentence("directional 0", {"directional": {"measure_steps": 0}})]
-    size = {"sweeps": 2, "probe_steps": 4}
-    found.append(sentence("probes 2x4 detrended", {"probes": size | {"detrend": True}}))
     if targets_are_groups:
-        found.append(sentence("probes 2x4 diagonal", {"probes": size | {"diagonal": True}}))
+        size = {"sweeps": 2, "probe_steps": 4, "diagonal": True}
+        found.append(sentence("probes 2x4 diagonal", {"probes": size}))
         found.append({"sheared": {}, "label": "excess over target"})
     for peek in peeks:
-        found += [sentence(f"{peek} {steps}", {peek: {"measure_steps": steps}}) for steps in (0, 20)]
+        for steps in (0, 20)[: 1 if peek == "directional" else 2]:  # one reading, wherever it is taken
+            found.append(sentence(f"{peek} {steps}", {peek: {"measure_steps": steps}}))
     found.append({"skill_it": {}, "run_steps": 0.2, "label": "one-hot graph"})
     return found

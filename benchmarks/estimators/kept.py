@@ -16,7 +16,8 @@ from aioli.files import replace_file
 
 POINTS, RUNS = "points.jsonl", "runs.jsonl"
 LAW = (
-    *("horizon", "branches", "matrix", "errors", "sums", "sum_errors", "gains", "gain_errors"),
+    *("horizon", "branches", "matrix", "errors", "sums", "sum_errors"),
+    *("gains", "gain_errors", "gain_freedom"),
     *("noise", "r2", "held_out_r2", "sums_noise", "sums_r2", "sums_held_out_r2", "mse"),
     *("curvature", "curvature_error", "shrinkage", "order_noise", "misfit", "misfit_p"),
 )

@@ -7,6 +7,7 @@ import pytest
 
 from aioli.errors import InputError
 from aioli.fitting.dynamic import column_sums, fit_dynamic
+from aioli.sweep.screening import halves
 
 A = np.array([[0.30, 0.02, 0.01, 0.05], [0.05, 0.25, 0.03, 0.02], [0.02, 0.04, 0.15, 0.01]])
 
@@ -70,6 +71,26 @@ def test_fewer_branches_than_groups_find_the_groups_that_matter() -> None:
     assert (found.shrinkage > 0).all() and found.freedom == 0
     covered = np.abs(found.contrasts[0] - (truth - truth.mean())) <= 2.5 * found.contrasts[1]
     assert covered.mean() > 0.8
+
+
+@pytest.mark.parametrize(("spread", "noise"), [(0.1, 0.005), (0.0005, 0.05)])
+def test_errors_of_shrunken_matrices_contain_that_of_the_mean(spread: float, noise: float) -> None:
+    """Where groups hardly differ, what is not known of A is the fall common to them.
+
+    Empirical Bayes takes its variances as known, so that intervals cover somewhat less than 95%.
+    """
+    inside, sums = [], []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        mixtures = halves(24, 16, seed=seed)
+        matrix = 0.5 + spread * rng.normal(size=(3, 24))
+        changes = mixtures @ matrix.T + noise * rng.normal(size=(16, 3))
+        found = fit_dynamic(mixtures, changes)
+        inside.append(np.abs(found.matrix - matrix) <= found.critical * found.errors)
+        total, errors, _ = column_sums(mixtures, changes)
+        sums.append(np.abs(total - matrix.sum(axis=0)) <= found.critical * errors)
+    assert 0.85 <= np.mean(inside) <= 0.98
+    assert 0.85 <= np.mean(sums) <= 0.995
 
 
 def test_branches_that_say_nothing_give_wide_errors_around_zero() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ import pytest
 from scipy.special import stdtrit
 
 from aioli.analysis.comparison import compare_runs
+from aioli.analysis.diagnosis import pooled
 from aioli.fitting.dynamic import fit_dynamic
 from aioli.jobs.output import read_diagnoses
 from aioli.report.law import law_part
 from aioli.report.law_page import write_diagnosis_page
 from aioli.report.law_reading import conclude, critical_of_gains, curved
 from aioli.report.page import render_page
+from aioli.report.what_if import what_if_of_diagnosis
 
 Make = Callable[..., Any]
 
@@ -105,6 +108,29 @@ def test_of_several_seeds_the_conclusion_is_that_of_their_means(diagnosis: Make)
     for row in found["pooled"]:
         row["gain_errors"] = [None] * 3
     assert "No group's gain can be told" in conclude(found)
+
+
+def test_a_fitted_r2_is_not_told_as_held_out(diagnosis: Make) -> None:
+    found = diagnosis(seeds=2)
+    points = copy.deepcopy(found["points"])
+    for point in points:
+        for law in point["laws"]:
+            law["sums_held_out_r2"] = None
+    rows = pooled(points)
+    assert [row["r2"] for row in rows] == [None] * 4 and rows[-1]["fitted_r2"] > 0.5
+    assert "too few branches to leave one out" in conclude(found | {"points": points, "pooled": rows})
+
+
+def test_what_one_run_would_measure_scatters_more_than_means_over_orders(diagnosis: Make) -> None:
+    found = diagnosis(steps=(300,)) | {"orders": 4}
+    law = found["points"][0]["laws"][0] | {"order_noise": [0.01, 0.02, 0.0], "sums_order_noise": 0.03}
+    found["points"][0]["laws"] = [law]
+    asked = what_if_of_diagnosis(found, "what-if")
+    assert asked is not None
+    (choice,) = json.loads(asked.data)["choices"]
+    noise = np.array([*law["noise"], law["sums_noise"] / 3])
+    expected = np.sqrt(noise**2 + 0.75 * np.array([0.01, 0.02, 0.0, 0.01]) ** 2)
+    np.testing.assert_allclose(choice["law"]["one_run"], expected, rtol=1e-6)
 
 
 def test_the_page_of_a_diagnosis_alone(diagnosis: Make, tmp_path: Path) -> None:

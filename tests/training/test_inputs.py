@@ -7,9 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from aioli.errors import InputError
+from aioli.measure.evaluate import PILOT, Evaluator
+from aioli.training.compute import Forward
 from aioli.training.loop import run_spec
+from aioli.training.model import GPT
+from aioli.training.result import read_validation
+from aioli.training.settings import EvaluationSettings
 
 
 def run(spec, corpus, store: Path, **options):
@@ -38,6 +44,24 @@ def test_validation_losses_change_no_number_and_are_read_later_where_missing(cor
     assert (tmp_path / "a" / plain.id / "journal.jsonl").read_bytes() == (
         tmp_path / "b" / plain.id / "journal.jsonl"
     ).read_bytes()
+
+
+def test_a_level_that_others_measure_is_read_on_the_text_that_they_begin_with(corpus, make_spec, tmp_path):
+    settings = EvaluationSettings(max_sequences=PILOT + 8, test_sequences=12)
+    spec = replace(make_spec(evaluation=settings), validation=True)
+    found = run(spec, corpus, tmp_path)["validation"]
+    held_out = {name: corpus.sequences(name, "validation", 17) for name in corpus.targets}
+    assert min(map(len, held_out.values())) > PILOT
+    model = GPT(spec.model, corpus.vocab_size, spec.seed)
+    forward = Forward(model, corpus.vocab_size, torch.device("cpu"), torch.float32)
+    losses, _ = Evaluator(forward, held_out, max_sequences=PILOT + 8, batch=6).measure(opening=True)
+    before = read_validation(spec, corpus, forward, forward)
+    assert before["end_pilot"] == pytest.approx(losses.tolist(), rel=1e-12)
+    assert before["start"] == pytest.approx(found["start"], rel=1e-6)
+    assert all(abs(a - b) > 1e-6 for a, b in zip(before["end_pilot"], before["end"], strict=True))
+    fixed = replace(make_spec(), validation=True)
+    every = run(fixed, corpus, tmp_path)["validation"]
+    assert every["end_pilot"] == every["end"]
 
 
 def test_a_static_run_takes_the_mixture_it_was_told_to_read(corpus, make_spec, tmp_path):

@@ -53,9 +53,10 @@ def law_at(results: Sequence[Result], horizon: int, weights: Array, *, orders: i
     standard errors come from it, and hold for one order of the data: what that order does to a group's worth
     bends no law and scatters no branch. With several orders, the law is fitted to the means over them,
     `gain_errors` grow where the gains of single orders differ by more, and `order_noise` [n] is the standard
-    deviation of one branch between orders, beyond what an order does to all branches alike; `misfit` [n] is
-    what is left of the scatter without it, and `misfit_p` the probability of so much from noise alone (an F
-    test; both None where halves of the groups were raised).
+    deviation of one branch between orders, beyond what an order does to all branches alike
+    (`sums_order_noise` that of the weighted sum of targets); `misfit` [n] is what is left of the scatter
+    without it, and `misfit_p` the probability of so much from noise alone (an F test; both None where halves
+    of the groups were raised).
 
     Args:
         results: mixture by mixture, each with all its orders. weights: [n] of the targets in the column
@@ -100,7 +101,12 @@ def law_at(results: Sequence[Result], horizon: int, weights: Array, *, orders: i
         "sums_noise": plain(summed.noise)[0],
         "sums_r2": plain(summed.r2)[0],
         "sums_held_out_r2": plain(summed.held_out_r2)[0],
-        **(_apart(repeated, fit) if orders > 1 else {}),
+        **(_apart(repeated, fit, weights) if orders > 1 else {}),
+        **(
+            {"sums_order_noise": float(_order_noise((repeated @ weights)[..., None])[0])}
+            if orders > 1
+            else {}
+        ),
     }
 
 
@@ -139,22 +145,31 @@ def _between_orders(
     return np.maximum(errors, np.sqrt(found)) if chance < LARGER or not freedom else errors
 
 
-def _apart(repeated: Array, fit: DynamicFit) -> dict[str, Any]:
+def _apart(repeated: Array, fit: DynamicFit, weights: Array) -> dict[str, Any]:
     """Noise between orders and what a linear law cannot express, from changes [k, orders, n]."""
+    k, orders, _ = repeated.shape
+    freedom = (k - 1) * (orders - 1)
+    between = _order_noise(repeated) ** 2
+    expected = between / orders
+    told: dict[str, Any] = {
+        "order_noise": plain(np.sqrt(between)),
+        "sums_order_noise": plain(_order_noise((repeated @ weights)[..., None]))[0],
+        "misfit": None,
+        "misfit_p": None,
+    }
+    if fit.freedom:
+        ratio = fit.noise**2 / np.maximum(expected, 1e-300)
+        told["misfit"] = plain(np.sqrt(np.maximum(fit.noise**2 - expected, 0.0)))
+        told["misfit_p"] = plain(fdtrc(fit.freedom, freedom, ratio))
+    return told
+
+
+def _order_noise(repeated: Array) -> Array:
+    """[n] standard deviation of a branch between orders less what an order does to all, of [k, orders, n]."""
     k, orders, _ = repeated.shape
     order_means = repeated.mean(axis=0) - repeated.mean(axis=(0, 1))
     left = repeated - repeated.mean(axis=1, keepdims=True) - order_means
-    freedom = (k - 1) * (orders - 1)
-    between = (left**2).sum(axis=(0, 1)) / freedom
-    expected = between / orders
-    if not fit.freedom:
-        return {"order_noise": plain(np.sqrt(between)), "misfit": None, "misfit_p": None}
-    ratio = fit.noise**2 / np.maximum(expected, 1e-300)
-    return {
-        "order_noise": plain(np.sqrt(between)),
-        "misfit": plain(np.sqrt(np.maximum(fit.noise**2 - expected, 0.0))),
-        "misfit_p": plain(fdtrc(fit.freedom, freedom, ratio)),
-    }
+    return np.sqrt((left**2).sum(axis=(0, 1)) / ((k - 1) * (orders - 1)))
 
 
 def method_sums(result: Result, weights: Array) -> tuple[Array, Array | None]:
@@ -221,14 +236,23 @@ def _raw(matrix: Array, law: Mapping[str, Any], weights: Array, own: bool) -> Fi
         errors = weights * 2 * np.array(law["contrast_errors"])[:, 0]
     else:
         ours, truth = weights @ matrix, np.array(law["sums"])
-        errors = np.sqrt(law["sums_variances"])[:, None] * np.array(law["axes"])
+        errors = _sum_errors(law)
     return fidelity_of(ours, truth, errors, freedom=law["freedom"])
+
+
+def _sum_errors(law: Mapping[str, Any]) -> Array:
+    """[m + 1, m] a square root of the covariance of the column sums, that of their common part last."""
+    about = np.array(law["mixtures"]).mean(axis=0)
+    slopes = np.sqrt(law["sums_variances"])[:, None] * np.array(law["axes"])
+    common = np.full((1, about.size), law["sums_noise"] / np.sqrt(law["branches"]))
+    return np.concatenate([slopes - (slopes @ about)[:, None], common])
 
 
 def pooled(points: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Means over the seeds at each step and horizon, with standard errors over seeds (None for one seed).
 
-    `gains` [m] are column sums less their mean; `fidelity` is centred, by label.
+    `gains` [m] are column sums less their mean; `fitted_r2` and `r2`, of branches left out, are of the sum of
+    targets, None where a seed has none; `fidelity` is centred, by label.
     """
     found = []
     for step in dict.fromkeys(point["step"] for point in points):
@@ -236,10 +260,6 @@ def pooled(points: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         for number, law in enumerate(mine[0]["laws"]):
             laws = [point["laws"][number] for point in mine]
             each_gains = np.array([each["gains"] for each in laws])
-            r2 = [
-                each["sums_r2"] if each["sums_held_out_r2"] is None else each["sums_held_out_r2"]
-                for each in laws
-            ]
             rows = [row for point in mine for row in point["fidelity"] if row["horizon"] == law["horizon"]]
             labels = dict.fromkeys(row["label"] for row in rows)
             gains, gain_errors = _mean(each_gains)
@@ -250,11 +270,16 @@ def pooled(points: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                     "seeds": len(mine),
                     "gains": plain(gains),
                     "gain_errors": plain(gain_errors),
-                    "r2": plain(_mean(np.array(r2, dtype=np.float64))[0]),
+                    "fitted_r2": _mean_known([each["sums_r2"] for each in laws]),
+                    "r2": _mean_known([each["sums_held_out_r2"] for each in laws]),
                     "fidelity": {label: _mean_fidelity(rows, label) for label in labels},
                 }
             )
     return found
+
+
+def _mean_known(values: Sequence[float | None]) -> float | None:
+    return None if None in values else float(np.mean(np.array(values, dtype=np.float64)))
 
 
 def _mean_fidelity(rows: Sequence[Mapping[str, Any]], label: str) -> dict[str, Any]:

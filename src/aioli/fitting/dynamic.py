@@ -30,7 +30,9 @@ class DynamicFit:
     """A fitted matrix and how well it describes the branches.
 
     Attributes:
-        matrix: [n, m] A, nats by which a target's loss falls. covariance: [n, m, m] of its rows.
+        matrix: [n, m] A, nats by which a target's loss falls. errors: [n, m] its standard errors.
+        covariance: [n, m, m] of its rows where directions that sum to 0 are concerned, as differences between
+            mixtures are; with shrinkage the fall at the mean mixture has an error beside it.
         freedom: degrees of freedom that the noise was estimated from; 0 with shrinkage.
         noise: [n] standard deviation of a branch around the law, nats.
         r2: [n] share of the variance over branches that the law explains; NaN when they do not differ.
@@ -44,6 +46,7 @@ class DynamicFit:
     """
 
     matrix: Array
+    errors: Array
     covariance: Array
     freedom: int
     noise: Array
@@ -53,11 +56,6 @@ class DynamicFit:
     curvature: Array
     curvature_error: Array
     shrinkage: Array
-
-    @property
-    def errors(self) -> Array:
-        """[n, m] standard errors of the matrix."""
-        return np.sqrt(np.einsum("njj->nj", self.covariance))
 
     @property
     def contrasts(self) -> tuple[Array, Array]:
@@ -138,9 +136,11 @@ def _least_squares(mixtures: Array, changes: Array, gram: Array) -> DynamicFit:
     leverage = np.einsum("kj,jl,kl->k", mixtures, inverse, mixtures)
     apart = residuals / np.maximum(1 - leverage, 1e-9)[:, None]
     bend, bend_error = _curvature(mixtures, residuals, inverse, freedom)
+    covariance = variance[:, None, None] * inverse
     return DynamicFit(
         matrix=matrix,
-        covariance=variance[:, None, None] * inverse,
+        errors=np.sqrt(np.einsum("njj->nj", covariance)),
+        covariance=covariance,
         freedom=freedom,
         noise=np.sqrt(variance),
         r2=_r2(residuals, changes),
@@ -174,23 +174,30 @@ def squared_distance(mixtures: Array) -> Array:
 
 
 def _shrunken(mixtures: Array, changes: Array) -> DynamicFit:
-    """Empirical Bayes: D = mean + C a, a ~ N(0, tau^2) on the contrasts C = p - mean p, noise sigma^2."""
-    n = changes.shape[1]
+    """Empirical Bayes: D = mean + C a, a ~ N(0, tau^2) on the contrasts C = p - mean p, noise sigma^2.
+
+    With q the mean mixture, A = (I - 1 q^T) a + mean: the mean's own error is in every entry, in no contrast.
+    """
+    k, n = changes.shape
     contrasts = mixtures - mixtures.mean(axis=0)
     left, sizes, right = np.linalg.svd(contrasts, full_matrices=False)
     keep = sizes > 1e-9 * max(float(sizes.max(initial=0.0)), 1e-300)
     left, sizes, right = left[:, keep], sizes[keep], right[keep]
     fits = [_shrink_one(left, sizes, right, changes[:, i]) for i in range(n)]
     slopes = np.array([fit[0] for fit in fits])
+    covariance, noise = np.array([fit[1] for fit in fits]), np.array([fit[2] for fit in fits])
     mean = changes.mean(axis=0) - slopes @ mixtures.mean(axis=0)
+    about = np.eye(mixtures.shape[1]) - mixtures.mean(axis=0)
+    spread = np.einsum("jl,nlh,jh->nj", about, covariance, about)
     matrix = slopes + mean[:, None]
     residuals = changes - mixtures @ matrix.T
     unknown = np.full(n, np.nan)
     return DynamicFit(
         matrix=matrix,
-        covariance=np.array([fit[1] for fit in fits]),
+        errors=np.sqrt(np.maximum(spread, 0.0) + noise[:, None] ** 2 / k),
+        covariance=covariance,
         freedom=0,
-        noise=np.array([fit[2] for fit in fits]),
+        noise=noise,
         r2=_r2(residuals, changes),
         held_out_r2=unknown,
         mse=(residuals**2).mean(axis=0),

@@ -18,7 +18,7 @@ from aioli.data.shuffle import Shuffle
 from aioli.errors import InputError
 from aioli.protocol import Array
 
-__all__ = ["Evaluator", "Losses", "fixed_subset", "sequence_losses"]
+__all__ = ["PILOT", "Evaluator", "Losses", "fixed_subset", "sequence_losses"]
 
 Losses = Callable[[NDArray[Any]], Tensor]
 """Token ids [B, T + 1] as they lie on disk -> mean loss [B] of each sequence, in nats per token."""

@@ -195,7 +195,12 @@ def target_runs(problem: Problem, parameters: Mapping[str, Any]) -> tuple[ExtraR
 
 
 def target_losses(problem: Problem, results: Mapping[str, Result]) -> dict[str, Any]:
-    losses = _validation(results[REFERENCE])["end"]
+    losses = _validation(results[REFERENCE]).get("end_pilot")  # on the text that the method reads
+    if losses is None:
+        told = (
+            f"run {results[REFERENCE]['id']} was measured by an earlier version, on more text than its reader"
+        )
+        raise InputError(f"{told} reads; delete its directory, and it is trained again")
     return {"target_losses": dict(zip(problem.targets, losses, strict=True))}
 
 

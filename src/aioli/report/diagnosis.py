@@ -32,11 +32,12 @@ def print_diagnosis(content: Mapping[str, Any], console: Console) -> None:
         console.print()
     console.print(
         Text(
-            "Gain: what a target loses over the horizon for each unit of a group's share, less the mean over "
-            "groups, summed over targets, in hundredths of a nat, with its standard error. Curved: targets "
-            "whose residual curvature is beyond 3 standard errors. R2 is of the sums, with each branch "
-            "predicted from the others. Errors come from how the branches scatter around the linear law, so "
-            "what it cannot express counts as noise there: --orders 2 tells the two apart.",
+            "Gain: by how much the targets' losses fall, summed, over the horizon for each unit of a group's "
+            "share, less the mean over groups, in hundredths of a nat, with its standard error. Curved: "
+            "targets whose residual curvature is beyond its 95% interval. R2 is of the sum of targets, held "
+            "out with each branch predicted from the others. Errors come from how the branches scatter "
+            "around the linear law, so what it cannot express counts as noise there: --orders 2 tells the "
+            "two apart.",
             style="dim",
         )
     )
@@ -78,7 +79,13 @@ def print_static(content: Mapping[str, Any], console: Console) -> None:
 
 def _pooled(content: Mapping[str, Any]) -> Table:
     table = _table(
-        "all seeds", "step", "horizon", "R2", *content["groups"], *content["pooled"][0]["fidelity"]
+        "all seeds",
+        "step",
+        "horizon",
+        "R2",
+        "held out",
+        *content["groups"],
+        *content["pooled"][0]["fidelity"],
     )
     for row in content["pooled"]:
         pairs = zip(row["gains"], row["gain_errors"], strict=True)
@@ -86,6 +93,7 @@ def _pooled(content: Mapping[str, Any]) -> Table:
             str(row["seeds"]),
             str(row["step"]),
             str(row["horizon"]),
+            _number(row.get("fitted_r2")),
             _number(row["r2"]),
             *(f"{100 * value:+.2f} ({100 * error:.2f})" for value, error in pairs),
             *(_with_error(found) for found in row["fidelity"].values()),
@@ -107,7 +115,9 @@ def _table(*columns: str) -> Table:
 
 
 def _laws(content: Mapping[str, Any], point: Mapping[str, Any]) -> Table:
-    table = _table("horizon", "branches", "R2", "curved", *(f"gain {group}" for group in content["groups"]))
+    table = _table(
+        "horizon", "branches", "R2", "held out", "curved", *(f"gain {group}" for group in content["groups"])
+    )
     for law in point["laws"]:
         gains = [
             f"{100 * value:+.2f} ({100 * error:.2f})"
@@ -117,7 +127,8 @@ def _laws(content: Mapping[str, Any], point: Mapping[str, Any]) -> Table:
         table.add_row(
             str(law["horizon"]),
             str(law["branches"]),
-            _number(law["sums_held_out_r2"], law["sums_r2"]),
+            _number(law["sums_r2"]),
+            _number(law["sums_held_out_r2"]),
             MISSING if bent is None else f"{bent} of {len(law['curvature'])}",
             *gains,
         )
@@ -149,7 +160,5 @@ def _similarity(found: Mapping[str, Any]) -> str:
     return f"{found['similarity']:+.2f}{between}"
 
 
-def _number(*values: float | None) -> str:
-    """The first that is known."""
-    known = [value for value in values if value is not None]
-    return f"{known[0]:.3f}" if known else MISSING
+def _number(value: float | None) -> str:
+    return MISSING if value is None else f"{value:.3f}"

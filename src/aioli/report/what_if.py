@@ -48,7 +48,10 @@ def what_if_of_diagnosis(diagnosis: Mapping[str, Any], name: str) -> WhatIf | No
     """The linear dynamic law at every checkpoint and horizon; None in a diagnosis without covariances."""
     weights = np.array(diagnosis["weights"])
     places = [
-        (f"step {point['step']}, {law['horizon']} steps on", _dynamic(point, law, weights))
+        (
+            f"step {point['step']}, {law['horizon']} steps on",
+            _dynamic(point, law, weights, diagnosis.get("orders", 1)),
+        )
         for point in diagnosis["points"]
         if point["seed"] == diagnosis["seed"]
         for law in point["laws"]
@@ -106,7 +109,7 @@ def thinned(fit: Fit) -> tuple[FittedLaw, ...]:
     return fit.replicates[:REPLICATES]
 
 
-def _dynamic(point: Mapping[str, Any], law: Mapping[str, Any], weights: Array) -> dict[str, Any]:
+def _dynamic(point: Mapping[str, Any], law: Mapping[str, Any], weights: Array, orders: int) -> dict[str, Any]:
     """The law at one horizon; the last row is the weighted mean of targets."""
     n, matrix = len(weights), np.array(law["matrix"])
     losses = np.array(point["losses"])
@@ -120,11 +123,21 @@ def _dynamic(point: Mapping[str, Any], law: Mapping[str, Any], weights: Array) -
             "axes": law["axes"],
             "variances": [*law["variances"], np.array(law["sums_variances"]) / n**2],
             "noise": [*law["noise"], law["sums_noise"] / n],
+            "one_run": [
+                *_one_run(law, "noise", "order_noise", orders),
+                *(each / n for each in _one_run(law, "sums_noise", "sums_order_noise", orders)),
+            ],
             "mean": np.array(law["mixtures"]).mean(axis=0),
             "branches": law["branches"],
             "critical": law["critical"],
         },
     }
+
+
+def _one_run(law: Mapping[str, Any], noise: str, between: str, orders: int) -> Array:
+    """Scatter of a single run around the law, which was fitted to means over orders of the data."""
+    found = np.atleast_1d(np.array(law[noise], dtype=np.float64))
+    return np.sqrt(found**2 + (1 - 1 / orders) * np.atleast_1d(law.get(between, 0.0)) ** 2)
 
 
 def _fitted(fit: Fit) -> dict[str, Any]:

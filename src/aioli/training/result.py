@@ -14,7 +14,7 @@ import torch
 from aioli.data.shards import Corpus
 from aioli.errors import InputError
 from aioli.journal import Change, Journal
-from aioli.measure.evaluate import Losses, fixed_subset, sequence_losses
+from aioli.measure.evaluate import PILOT, Losses, fixed_subset, sequence_losses
 from aioli.mixer import replay
 from aioli.protocol import Array, Method, answer
 from aioli.sweep.spec import RunSpec
@@ -210,32 +210,42 @@ def read_test(spec: RunSpec, corpus: Corpus, losses: Losses) -> dict[str, list[A
 def read_validation(spec: RunSpec, corpus: Corpus, before: Losses, after: Losses) -> dict[str, Any]:
     """Validation losses [n] of the untrained and of the trained model, in nats per token, and tokens read.
 
+    `end_pilot` are the trained model's on the sequences with which an automatic `Evaluator` begins: a level
+    that another run measures is comparable with these.
+
     Raises:
         InputError: the trained model's loss is not finite.
     """
-    start, tokens = validation_losses(spec, corpus, before)
-    end, _ = validation_losses(spec, corpus, after)
-    return {"start": start, "end": end, "tokens": 2 * tokens}
+    (start, _), (end, read) = (_validation_losses(spec, corpus, losses) for losses in (before, after))
+    pilot = [each[:PILOT] for each in end] if spec.evaluation.sequences == "auto" else end
+    first, last, least = ([float(each.mean()) for each in found] for found in (start, end, pilot))
+    return {"start": first, "end": last, "end_pilot": least, "tokens": 2 * read}
 
 
 def validation_losses(spec: RunSpec, corpus: Corpus, losses: Losses) -> tuple[list[float], int]:
     """Validation losses [n] in nats per token, and tokens read.
 
-    Every target's sequences are the first that an `Evaluator` of the same settings could read: its
-    measurements in other runs are on the same text.
+    Every target's sequences are all that an `Evaluator` of the same settings could read, in its order: its
+    measurements in other runs are on the same text, or on the first part of it.
 
     Raises:
         InputError: a loss that is not finite.
     """
+    found, read = _validation_losses(spec, corpus, losses)
+    return [float(each.mean()) for each in found], read
+
+
+def _validation_losses(spec: RunSpec, corpus: Corpus, losses: Losses) -> tuple[list[Array], int]:
+    """Losses of every target's sequences, and tokens read."""
     settings = spec.evaluation
     count = settings.max_sequences if settings.sequences == "auto" else settings.sequences
     found, read = [], 0
     for name in corpus.targets:
         rows = corpus.sequences(name, "validation", spec.model.context + 1)
         tokens = fixed_subset(rows, count, 0, name)
-        found.append(float(sequence_losses(losses, tokens, spec.train.batch).mean()))
+        found.append(sequence_losses(losses, tokens, spec.train.batch))
         read += len(tokens) * spec.model.context
-    refuse_diverged(corpus.targets, found, "validation")
+    refuse_diverged(corpus.targets, [float(each.mean()) for each in found], "validation")
     return found, read
 
 

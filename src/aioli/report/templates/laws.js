@@ -32,8 +32,8 @@ const KINDS = {
     const minus = (p, q) => p.map((value, j) => value - q[j]);
     return {
       losses: (p) => law.losses.map((loss, i) => {
-        const found = loss - dot(law.matrix[i], p), noise = law.noise[i] ** 2;
-        const half = law.critical * Math.sqrt(spread(i, minus(p, law.mean)) + noise * (1 + 1 / law.branches));
+        const found = loss - dot(law.matrix[i], p), common = law.noise[i] ** 2 / law.branches;
+        const half = law.critical * Math.sqrt(spread(i, minus(p, law.mean)) + common + law.one_run[i] ** 2);
         return [found, found - half, found + half];
       }),
       differences: (p, q) => law.losses.map((_, i) => {
