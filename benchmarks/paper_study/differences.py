@@ -16,6 +16,9 @@ from aioli.protocol import Array
 __all__ = ["Line", "out_of_domain", "restricted", "triple", "unrestricted"]
 
 BASELINE = "stratified"
+SURE = ("better", "worse")
+BAD = 2.0
+"""Percent of perplexity above stratified from which a mixture is bad."""
 PUBLISHED_NAMES = {
     "grid search": "grid search", "dml": "DML", "skill_it": "Skill-It", "doremi": "DoReMi", "doge": "DoGE",
     "aioli": "Aioli",
@@ -130,7 +133,6 @@ def _overall(settings: Mapping[str, Any], label: str) -> dict[str, Any]:
     shared = set.intersection(*(set(row["seeds"]) for row in rows.values()))
     keep = {name: [row["seeds"].index(seed) for seed in sorted(shared)] for name, row in rows.items()}
 
-    own = [row for row in rows.values() if not row["same_runs"]]
     published = [row["published"] for row in rows.values() if row["published"] is not None]
 
     def over_seeds(key: str) -> list[float | None]:
@@ -148,8 +150,12 @@ def _overall(settings: Mapping[str, Any], label: str) -> dict[str, Any]:
         "change": over_seeds("by_seed_change"),
         "percent": over_seeds("by_seed"),
         "loss": over_seeds("loss_by_seed"),
-        "worse_than_both": sum(verdict(row["against_both"]) == "worse" for row in own),
-        "better_than_both": sum(verdict(row["against_both"]) == "better" for row in own),
+        "decided": {name: row["verdict"] for name, row in rows.items() if row["verdict"] in SURE},
+        "decided_by_both": {
+            name: told
+            for name, row in rows.items()
+            if not row["same_runs"] and (told := verdict(row["against_both"])) in SURE
+        },
         "worst": {"setting": worst, "change": rows[worst]["change"], "percent": rows[worst]["percent"]},
         "published_mean": float(np.mean(published)) if len(published) == len(rows) else None,
         "published_lower_in": sum(value < 0 for value in published),
@@ -195,7 +201,6 @@ def restricted(learned: Mapping[str, Sequence[Line]]) -> dict[str, Any]:
                     }
                 )
     changes = np.array([case["gain"]["change"][0] for case in cases])
-    bad = [case for case in cases if case["alone"]["verdict"] == "worse"]
     best, worst = (cases[int(find(changes))] for find in (np.argmin, np.argmax))
     return {
         "cases": cases,
@@ -206,10 +211,28 @@ def restricted(learned: Mapping[str, Sequence[Line]]) -> dict[str, Any]:
         "worse": sum(case["gain"]["verdict"] == "worse" for case in cases),
         "change": _over_cases(cases, "by_seed_change"),
         "percent": _over_cases(cases, "by_seed"),
-        "bad": {"count": len(bad)} | ({"change": _over_cases(bad, "by_seed_change")} if bad else {}),
+        "bad": _bad(cases),
         "best": {"setting": best["setting"], "method": best["method"], **_brief(best["gain"])},
         "worst": {"setting": worst["setting"], "method": worst["method"], **_brief(worst["gain"])},
     }
+
+
+def _bad(cases: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What becomes of bad mixtures; for each seed, those that are bad by the other seeds.
+
+    Chosen by the same runs that the change is measured against, bad ones would get better without any effect.
+    """
+    changes: dict[int, list[float]] = {}
+    chosen = set()
+    for number, case in enumerate(cases):
+        for seed, change in zip(case["gain"]["seeds"], case["gain"]["by_seed_change"], strict=True):
+            alone = zip(case["alone"]["seeds"], case["alone"]["by_seed"], strict=True)
+            others = [value for other, value in alone if other != seed]
+            if others and np.mean(others) >= BAD:
+                changes.setdefault(seed, []).append(change)
+                chosen.add(number)
+    means = np.array([np.mean(each) for each in changes.values()])
+    return {"count": len(chosen), "least": BAD, "change": triple(means) if chosen else None}
 
 
 def _over_cases(cases: Sequence[Mapping[str, Any]], key: str) -> list[float | None]:

@@ -87,13 +87,14 @@ def _unrestricted(found: Answers) -> list[str]:
 
 def _against_both(methods: Mapping[str, Any]) -> str:
     """Whose verdicts are others against the mean of stratified and the control."""
-    told = [
-        f"{label} {word} in {row[f'{word}_than_both']} instead of {row[word]} settings"
-        for label, row in methods.items()
-        for word in ("worse", "better")
-        if label != CONTROL and row[f"{word}_than_both"] != row[word]
-    ]
-    return f"Held against the mean of both, verdicts by an interval that change: {', '.join(told) or 'none'}."
+    told = []
+    for label, row in methods.items():
+        before, after = row["decided"], row["decided_by_both"]
+        for name in SETTINGS:
+            if label != CONTROL and before.get(name) != after.get(name):
+                then, now = (each.get(name, "undecided") for each in (before, after))
+                told.append(f"{label} on {SETTINGS[name].title} {now} instead of {then}")
+    return f"Held against the mean of both, verdicts by an interval that change: {'; '.join(told) or 'none'}."
 
 
 def _explained(found: Answers) -> list[str]:

@@ -14,6 +14,7 @@ from benchmarks.paper_study.claims import HOLDS, NOT_HERE, UNDECIDED, claims
 from benchmarks.paper_study.law_quality import OTHER_SEED
 from benchmarks.paper_study.questions import answers
 from benchmarks.paper_study.report import write_report
+from benchmarks.paper_study.sentences import findings
 from benchmarks.paper_study.stages import Study, unrestricted
 from tests.data.small_texts import code, law, write_jsonl
 
@@ -80,9 +81,13 @@ def test_verdicts_against_the_baseline_and_its_control_together(tmp_path: Path) 
     found = answers(tmp_path)["unrestricted"]
     rows = found["settings"]["code_dictionary"]["methods"]
     assert (rows["dml"]["same_runs"], rows["aioli"]["same_runs"]) == (True, False)
-    counts = {k: (row["worse"], row["worse_than_both"]) for k, row in found["methods"].items()}
-    assert counts == {plan.CONTROL: (1, 1), "aioli": (1, 0), "odm": (1, 1), "dml": (0, 0)}
-    assert found["methods"]["dml"]["better_than_both"] == 0  # a tie is no verdict
+    decided = {k: (row["decided"], row["decided_by_both"]) for k, row in found["methods"].items()}
+    worse: dict[str, str] = {"code_dictionary": "worse"}
+    assert decided[plan.CONTROL] == decided["odm"] == (worse, worse)
+    assert decided["aioli"] == (worse, {}) and decided["dml"] == ({}, {})  # a tie is no verdict
+    assert any(
+        "aioli on code, dictionary undecided instead of worse" in each for each in findings(answers(tmp_path))
+    )
     expected = [np.log1p(change / (20 + seed)) for seed, change in enumerate(levels["odm"])]
     assert rows["odm"]["loss"][0] == pytest.approx(np.mean(expected))
 
@@ -163,9 +168,7 @@ def test_claims_of_the_comparison_follow_planted_changes(
     assert found["Aioli is below aioli_static, on average over settings"] == expected
     assert found["Badly set laws cost whole points of perplexity"] == HOLDS
     assert found["No other method is below stratified in every setting"] == HOLDS
-    assert (found["Aioli is below stratified sampling in every setting"] == NOT_HERE) == (
-        expected == NOT_HERE
-    )
+    assert found["Aioli is below stratified sampling in every setting"] == expected
 
 
 @pytest.mark.parametrize(("on_top", "expected"), [(-1.0, HOLDS), (1.0, NOT_HERE)])
@@ -176,6 +179,19 @@ def test_claims_of_restricted_cases_count_them(tmp_path: Path, on_top: float, ex
     assert found["Aioli on top of a mixture learned in shorter runs improves it"] == expected
     assert found["Its mean change over these cases is a gain"] == expected
     assert found["It improves mixtures that are bad"] == expected
+
+
+def test_bad_mixtures_are_chosen_by_other_seeds_than_they_are_measured_by(tmp_path: Path) -> None:
+    """One unlucky run makes a mixture look bad and its second try better: no effect, and none is claimed."""
+    alone, again = (3.0, 0.0, 0.0), (0.0, 0.0, 0.0)  # seed 0 was unlucky without Aioli
+    lines = [
+        line(label, seed, 20 + seed + each[seed])
+        for label, each in (("stratified", (0.0,) * 3), ("dml", alone), ("dml + aioli", again))
+        for seed in range(3)
+    ]
+    write(tmp_path / "restricted" / "seven.jsonl", lines)
+    bad = answers(tmp_path)["restricted"]["bad"]
+    assert bad["count"] == 1 and bad["change"] == pytest.approx([0.0] * 3)  # by seeds 1 and 2
 
 
 def gain_point(seed: int, step: int, gains: Iterable[float], similarity: float) -> dict[str, Any]:
