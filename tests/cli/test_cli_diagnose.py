@@ -189,9 +189,10 @@ def test_a_sweep_tells_the_static_laws_of_its_whole_runs(sweep: str, cli: Any) -
     assert content["runs"] == 8 and set(content["laws"]) == {"log-linear", "linear"}
     # more of a group lowers its own loss: this much a line sees in eight runs
     assert min(content["laws"]["linear"]["r2"]) > 0.5
-    for given in (("--at", "4"), ("--fidelity", "aioli"), ("--out", "d"), ("--method", "only fish")):
+    for given in (("--at", "4"), ("--fidelity", "aioli"), ("--out", "d"), ("--orders", "1"), ("--resume",)):
         refused = cli("diagnose", sweep, *given)
         assert refused.code == 2 and "s is a sweep: its static law is that of whole runs" in refused.err
+        assert f"and {given[0]} says how to branch one" in refused.err
     run = next(Path(sweep).glob("runs/*"))
     assert "no run in" in cli("diagnose", str(run / "nothing")).err
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
@@ -178,6 +179,25 @@ def test_the_page_over_http(out, served, monkeypatch):
     assert asked(client, Host="evil.example:80")[0] == 403
     (out / "plan.json").write_text("{")
     assert asked(client)[0] == 503  # damaged, or just being changed: the page asks again
+
+
+def test_a_browser_that_goes_away_leaves_no_traceback(served, capfd):
+    class Large:
+        def version(self) -> int:
+            return 0
+
+        def render(self) -> str:
+            return "x" * 50_000_000
+
+    client = served(Large())
+    for _ in range(3):
+        with socket.create_connection((client.host, client.port)) as browser:
+            browser.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert browser.recv(20).startswith(b"HTTP/1.0 200")
+            browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # reset
+    assert asked(client)[0] == 200
+    told = capfd.readouterr()
+    assert "Traceback" not in told.err + told.out
 
 
 def test_a_page_that_takes_long_is_not_made_too_often(served):

@@ -21,7 +21,13 @@ def result(**changes: Any) -> dict[str, Any]:
         "groups": ["law", "code"],
         "targets": ["law", "code"],
         "mixture": {"final": [0.5, 0.5], "mean": [0.5, 0.5], "answer": None},
-        "validation": {"start": [4.0, 5.0], "end": [3.1, 4.6], "end_pilot": [3.0, 4.5], "tokens": 8, "flops": 1.0},
+        "validation": {
+            "start": [4.0, 5.0],
+            "end": [3.1, 4.6],
+            "end_pilot": [3.0, 4.5],
+            "tokens": 8,
+            "flops": 1.0,
+        },
     } | changes
 
 

@@ -15,6 +15,7 @@ __all__ = ["diagnose"]
 
 
 def diagnose(
+    context: typer.Context,
     run: Annotated[
         Path,
         typer.Argument(
@@ -70,7 +71,7 @@ def diagnose(
     from aioli.jobs.diagnose import diagnose as run_diagnosis
 
     if is_sweep(run):
-        _refuse_for_sweep(run, at, horizon, fidelity, seed, method, branches, out)
+        _refuse_for_sweep(run, context)
         content = diagnose_sweep(run)
         print_json(content) if as_json else _print(content)
         return
@@ -113,13 +114,17 @@ def _tell_left_out(content: Mapping[str, Any], asked: list[int]) -> None:
             typer.echo(f"Left out after step {step} of {content['steps']}: horizon {told}, beyond the run.")
 
 
-def _refuse_for_sweep(run: Path, *given: object) -> None:
+def _refuse_for_sweep(run: Path, context: typer.Context) -> None:
     from aioli.errors import InputError
 
-    if any(given):
+    names = {
+        name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")
+    }
+    given = [f"--{name}" for name in context.params if name in names - {"run", "as_json", "quiet"}]
+    if given:
         raise InputError(
-            f"{run} is a sweep: its static law is that of whole runs, without --at, --horizon, --fidelity, "
-            "--seed, --method, --branches or --out; name one of its runs (runs/...) to branch it"
+            f"{run} is a sweep: its static law is that of whole runs, and {', '.join(given)} "
+            "says how to branch one; name one of its runs (runs/...) to branch it"
         )
 
 

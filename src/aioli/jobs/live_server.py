@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import sys
 import threading
 import time
 from collections.abc import Callable, Hashable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Protocol
+from typing import Any, Protocol
 
 from aioli.errors import InputError
 
@@ -61,6 +62,11 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, port: int, kept: _Kept) -> None:
         self.kept = kept
         super().__init__((HOST, port), _Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that goes away is no error."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

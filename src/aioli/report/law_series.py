@@ -42,7 +42,9 @@ def similarity_over_time(diagnosis: Mapping[str, Any], name: str) -> Section | N
         figures.append(Figure(f"Horizon {horizon} steps", svg))
     keys = tuple(Key(label, style(number)) for number, label in enumerate(labels))
     several = len(diagnosis["seeds"]) > 1
-    shaded = "mean over seeds, with their range shaded" if several else "with its 95% interval shaded"
+    shaded = (
+        "mean over seeds, with their range shaded" if several else "with its range over redraws of A* shaded"
+    )
     text = f"Fidelity by checkpoint, centred, {shaded}."
     return Section(f"{name}-time", "Fidelity over time", text, tuple(figures), keys)
 
