@@ -25,6 +25,7 @@ from benchmarks.estimators.report import write_overview, write_report
 
 import aioli
 from aioli.config import read_methods
+from aioli.errors import InputError
 from aioli.jobs.checkpoints import Settings
 from aioli.jobs.diagnose import diagnose
 
@@ -41,10 +42,14 @@ def main(arguments: list[str] | None = None) -> None:
     if not given.report:
         for name in names:
             measure(name, given, out / name, results / name)
-    rows = {name: write_report(name, results / name) for name in names}
-    if len(rows) > 1:
-        write_overview(rows, results)
-    print(json.dumps({"benchmark": "estimators", "settings": rows}))
+    try:
+        found = {name: write_report(name, results / name) for name in names}
+    except InputError as error:
+        sys.exit(f"error: {error}")
+    told: dict[str, Any] = {name: scores.rows for name, scores in found.items()}
+    if len(found) > 1:
+        told["all"] = write_overview(found, results)
+    print(json.dumps({"benchmark": "estimators", "settings": told}))
 
 
 def parsed(arguments: list[str] | None) -> argparse.Namespace:

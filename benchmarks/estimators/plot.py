@@ -37,6 +37,7 @@ STYLE: Any = {
     "grid.color": "#e4e4e4",
     "grid.linewidth": 0.6,
 }
+SURE = 0.05
 FRONT, QUIET = "#222222", "#777777"
 LEAST = 0.1
 """Cheaper estimates are drawn here, in training steps."""
@@ -71,21 +72,22 @@ def draw(rows: Sequence[Row], out: Path) -> None:
 def panel(axes: Any, rows: Sequence[Row], horizon: int) -> None:
     """One horizon: a mark for each estimator, a step line along those that no cheaper one beats."""
     shown = priced(rows)
+    known = {row["estimator"] for row in shown if row.get("p") is not None and row["p"] < SURE}
     bounded = [*shown, *(row for row in rows if row["estimator"] == NULL and row["centred"] is not None)]
-    best = front(shown)
-    labels = {row["estimator"] for row in best}
+    best = front([row for row in shown if row["estimator"] in known])
     for row in shown:
         colour, mark = look(row["estimator"])
-        chosen = row["estimator"] in labels
+        above = row["estimator"] in known
         axes.errorbar(
             worth(row),
             row["centred"],
             yerr=row["centred_error"],
             fmt=mark,
-            ms=8 if chosen else 6,
+            ms=8 if above else 6,
             color=colour,
-            mec=FRONT if chosen else "white",
-            mew=1.3 if chosen else 0.5,
+            mec="white" if above else colour,
+            mfc=colour if above else "white",
+            mew=0.5 if above else 1.2,
             elinewidth=0.7,
             zorder=3,
         )
@@ -99,7 +101,8 @@ def panel(axes: Any, rows: Sequence[Row], horizon: int) -> None:
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}" if value > LEAST else f"\u2264{LEAST:g}")
     axes.tick_params(labelbottom=True)
     axes.set_title(
-        f"Law over {horizon} steps: centred similarity, +1 the same, -1 the opposite. Line: Pareto front.",
+        f"Law over {horizon} steps: centred similarity, +1 the same, -1 the opposite. Filled: above chance "
+        "(permutation p < .05). Line: their Pareto front.",
         loc="left",
         fontsize=9.5,
     )
@@ -112,11 +115,12 @@ def reference_lines(axes: Any, rows: Sequence[Row]) -> None:
     for label, style, name in ((OTHER_SEED, "--", OTHER_SEED), (NULL, ":", NULL)):
         if label in found:
             y, error = found[label]["centred"], found[label]["centred_error"] or 0.0
-            told = f"{name}, {y:+.2f} (scatter {error:.2f})"
+            scatter = "two standard deviations shaded" if label == NULL else f"standard error {error:.2f}"
+            told = f"{name}, {y:+.2f} ({scatter})"
             axes.axhline(y, color=QUIET, lw=1, ls=style, zorder=1)
             axes.text(0.005, y, told, transform=axes.get_yaxis_transform(), **SMALL)
             if label == NULL:
-                axes.axhspan(y - error, y + error, color=QUIET, alpha=0.13, lw=0, zorder=0)
+                axes.axhspan(y - 2 * error, y + 2 * error, color=QUIET, alpha=0.13, lw=0, zorder=0)
 
 
 SMALL: dict[str, Any] = {"fontsize": 7.5, "color": "#555555", "ha": "left", "va": "bottom"}
@@ -131,7 +135,7 @@ def name_marks(axes: Any, rows: Sequence[Row]) -> None:
     }
     taken = [Bbox.from_extents(x - 8, y - 8, x + 8, y + 8) for x, y in at.values()]
     taken += [text.get_window_extent(renderer) for text in axes.texts]
-    names = {row["estimator"] for row in front(rows)}
+    names = {row["estimator"] for row in rows if row.get("p") is not None and row["p"] < SURE}
     for label, (x, y) in sorted(at.items(), key=lambda one: one[0] not in names):
         note = axes.annotate(
             label,
