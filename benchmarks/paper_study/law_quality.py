@@ -60,8 +60,28 @@ def laws(
             }
             for horizon in horizons
         }
+        found["shape"] = _shape([point for mine in points.values() for point in mine])
         if first:
             found["correlation"] = {h: _correlation(found["fidelity"], first, h) for h in horizons}
+    return found
+
+
+def _shape(points: Sequence[Line]) -> dict[str, int]:
+    """How many laws of one target are largest at its own group, and how many sums over targets are concave.
+
+    Concave: the targets' curvatures sum to less than 0, so that losses fall most inside, not at a corner.
+    """
+    found = {"targets": 0, "own": 0, "sums": 0, "concave": 0}
+    for point in points:
+        for law in point["laws"]:
+            if "matrix" in law and point["groups"] == point["targets"]:
+                largest = np.array(law["matrix"]).argmax(axis=1)
+                found["targets"] += largest.size
+                found["own"] += int((largest == np.arange(largest.size)).sum())
+            bend = law.get("curvature")
+            if bend and None not in bend:
+                found["sums"] += 1
+                found["concave"] += sum(bend) < 0
     return found
 
 

@@ -130,6 +130,17 @@ def _laws(found: Answers) -> list[str]:
             f"Linear dynamic law over {horizon} steps: R2 {each['r2']:.3f} fitted, {held} held out; of "
             f"the sum over targets {sums} held out; published {found['published']['linear, dynamic']}."
         )
+    shape = found.get("shape") or {"targets": 0, "sums": 0}
+    if shape["targets"]:
+        told.append(
+            f"The group that lowers a target's loss most is its own in {shape['own']} of {shape['targets']} "
+            "laws of one target (branches of every seed, checkpoint and horizon)."
+        )
+    if shape["sums"]:
+        told.append(
+            f"The sum of targets is concave in {shape['concave']} of {shape['sums']} laws: it falls most "
+            "inside the simplex, not at a corner."
+        )
     for horizon, forms in found["correlation"].items():
         parts = []
         for form, each in forms.items():

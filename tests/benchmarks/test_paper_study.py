@@ -197,8 +197,10 @@ def test_bad_mixtures_are_chosen_by_other_seeds_than_they_are_measured_by(tmp_pa
 def gain_point(seed: int, step: int, gains: Iterable[float], similarity: float) -> dict[str, Any]:
     row = {"similarity": similarity, "cosine": similarity, "spearman": similarity}
     known = {"horizon": 75, "r2": [0.9, 0.7], "held_out_r2": [0.8, 0.6], "sums_held_out_r2": 0.5}
+    known |= {"matrix": np.diag([1.0, 1.0, -1.0]).tolist(), "curvature": [0.1, -0.5 + seed, 0.2]}
     return {
         "groups": ["a", "b", "c"],
+        "targets": ["a", "b", "c"],
         "seed": seed,
         "step": step,
         "laws": [known | {"gains": list(gains)}],
@@ -226,6 +228,7 @@ def test_groups_that_change_places_are_found(tmp_path: Path) -> None:
     assert found["dynamic"]["seven"][75]["r2"] == pytest.approx(0.8)
     assert found["fidelity"]["seven"][75][OTHER_SEED]["centred"]["mean"] > 0.99
     assert found["dynamic_mean"][75]["sums_r2"] == pytest.approx(0.5)
+    assert found["shape"] == {"targets": 18, "own": 12, "sums": 6, "concave": 2}
 
 
 def test_similarity_that_explains_the_gains_has_r2_of_one(tmp_path: Path) -> None:
