@@ -44,7 +44,7 @@ def test_the_score_of_the_law_is_that_of_the_run_itself(recorded, cli):
     assert told["trust"] == {
         "r2": score.r2, "r2_trend": score.r2_trend, "coverage": score.coverage, "scored": score.spans,
     }  # fmt: skip
-    running = [line["law_r2"] for line in told["asked"]]
+    running = [line["law"]["r2"] for line in told["asked"]]
     assert running[0] is None and len({r2 for r2 in running if r2 is not None}) > 3
     shown = cli("replay", "out", "--method", "aioli: {eta: 1.0}").out.splitlines()
     assert (
@@ -64,7 +64,7 @@ def test_measurements_that_read_other_sequences_are_not_compared(recorded, cli):
 
 def test_a_method_without_a_law_has_no_score(recorded, cli):
     told = json.loads(cli("replay", "out", "--method", "stratified", "--json").out)
-    assert told["trust"] is None and told["asked"][0]["law_r2"] is None
+    assert told["trust"] is None and told["asked"][0]["law"]["r2"] is None
     assert (
         "law"
         not in cli("replay", "out", "--method", "stratified").out.split("recorded:")[1].split("\n", 1)[1]

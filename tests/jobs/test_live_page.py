@@ -100,6 +100,16 @@ def test_progress_of_a_run(tmp_path):
     told = progress(path, 2, STEPS)
     assert (told["step"], told["loss"], told["eta"]) == (20, 4.6, 40.0)  # half a second a step
     assert told["proportions"]["step"] == [20] and told["curve"]["step"] == [4, 20]
+    assert told["law"] == {}
+    scored = json.loads(line(30)) | {"law": {"r2": 0.41, "r2_trend": 0.1, "coverage": 0.93}}
+    path.write_text(json.dumps(scored) + "\n")
+    assert progress(path, 2, STEPS)["law"]["coverage"] == 0.93
+
+
+def test_a_running_law_is_scored_on_the_page(out):
+    scored = json.loads(line(30)) | {"law": {"r2": 0.41, "r2_trend": 0.1, "coverage": 0.93}}
+    (out / "runs" / "stratified0" / "metrics.jsonl").write_text(json.dumps(scored) + "\n")
+    assert "0.410 93% inside" in words(LivePage(out).render())
 
 
 def test_running_stopped_waiting_and_finished(out):

@@ -104,7 +104,7 @@ def metrics_line(step: int) -> dict[str, Any]:
         "train_loss": [3.0, None],
         "drawn": [1, 3],
         "seconds": step / 10,
-    }
+    } | ({"law": {"r2": 0.5, "r2_trend": -0.1, "coverage": None}} if step >= 6 else {})
 
 
 def record(step: int) -> dict[str, Any]:

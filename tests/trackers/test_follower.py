@@ -88,6 +88,10 @@ def test_values_and_their_names(run, recorder):
     }
     assert "mix/weight/law" not in values[4]  # a probe's mixture is not the method's
     assert values[6]["mix/tokens/code"] == 3 * 768.0
+    assert {name: value for name, value in values[6].items() if name.startswith("law/")} == {
+        "law/r2": 0.5,
+        "law/r2_trend": -0.1,
+    }
 
 
 def test_a_run_that_resumes_is_not_told_twice(run, recorder):

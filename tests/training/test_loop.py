@@ -100,7 +100,7 @@ def test_metrics_and_progress(
     run_spec(make_spec(steps=410), corpus, tmp_path, on_progress=states.append)
     assert [state["step"] for state in states] == list(range(1, 411))
     assert states[-1]["eta"] == 0 and states[-1]["steps"] == 410 and json.dumps(states[-1])
-    assert set(states[0]) == {"step", "steps", "loss", "proportions", "phase", "seconds", "eta", "law_r2"}
+    assert set(states[0]) == {"step", "steps", "loss", "proportions", "phase", "seconds", "eta", "law"}
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [*range(3, 411, 3), 410]
     assert sum(sum(line["drawn"]) for line in lines) == 410 * 6

@@ -87,11 +87,14 @@ def test_progress_says_it_and_resuming_does_not_change_it(
     corpus: Corpus, spec: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "PROGRESS_SECONDS", 0.0)
-    told: dict[int, float | None] = {}
+    told: dict[int, dict[str, float | None]] = {}
     whole = run_spec(
-        spec, corpus, tmp_path / "whole", on_progress=lambda p: told.update({p["step"]: p["law_r2"]})
+        spec, corpus, tmp_path / "whole", on_progress=lambda p: told.update({p["step"]: p["law"]})
     )
-    assert told[20] is None and told[30] is not None and len(told) == 100
+    assert set(told[20].values()) == {None} and told[30]["r2"] is not None and len(told) == 100
+    lines = [json.loads(each) for each in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()]
+    assert {each["step"]: each.get("law", told[20]) for each in lines} == told
+    assert told[100]["coverage"] == pytest.approx(whole["trust"]["coverage"], abs=1e-4)
 
     def stop(progress: dict[str, Any]) -> None:
         if progress["step"] == 45:
@@ -99,13 +102,13 @@ def test_progress_says_it_and_resuming_does_not_change_it(
 
     with pytest.raises(KeyboardInterrupt):
         run_spec(spec, corpus, tmp_path / "cut", on_progress=stop)
-    again: dict[int, float | None] = {}
+    again: dict[int, dict[str, float | None]] = {}
     result = run_spec(
         spec,
         corpus,
         tmp_path / "cut",
         resume=True,
-        on_progress=lambda p: again.update({p["step"]: p["law_r2"]}),
+        on_progress=lambda p: again.update({p["step"]: p["law"]}),
     )
     assert result["trust"] == whole["trust"]
     assert again == {step: r2 for step, r2 in told.items() if step > 45}

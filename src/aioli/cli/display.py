@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer
@@ -141,18 +141,22 @@ def describe_progress(progress: dict[str, Any], groups: Sequence[str]) -> str:
         parts.append(f"loss {progress['loss']:.3f}")
     if progress.get("eta") is not None:
         parts.append(f"{duration(progress['eta'])} left")
-    if progress.get("law_r2") is not None:
-        parts.append(law(progress["law_r2"]))
+    if told := law(progress.get("law")):
+        parts.append(told)
     return ", ".join(parts) + "; " + shares(progress.get("proportions") or [], groups)
 
 
-def law(r2: float) -> str:
-    """How well the method's law has predicted the losses so far.
+def law(score: Mapping[str, float | None] | None) -> str:
+    """How well the method's law has predicted the losses so far: R2, and how many lay in their 95% interval.
 
-    >>> law(0.409), law(-0.35), law(-1e5), law(1.0)
-    ('law R2 .41', 'law R2 -.35', 'law R2 < -9', 'law R2 1.00')
+    >>> law({"r2": 0.409, "coverage": None}), law({"r2": -1e5, "coverage": 0.93}), law({"r2": None})
+    ('law R2 .41', 'law R2 < -9 (93% inside)', '')
     """
-    return "law R2 < -9" if r2 < -9 else "law R2 " + f"{r2:.2f}".replace("0.", ".", 1)
+    if score is None or (r2 := score["r2"]) is None:
+        return ""
+    told = "law R2 < -9" if r2 < -9 else "law R2 " + f"{r2:.2f}".replace("0.", ".", 1)
+    inside = score.get("coverage")
+    return told if inside is None else f"{told} ({inside:.0%} inside)"
 
 
 def shares(proportions: Sequence[float | None], groups: Sequence[str]) -> str:

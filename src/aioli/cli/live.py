@@ -58,8 +58,8 @@ class LiveDisplay(Display):
         elif event.kind == "progress":
             state = event.progress
             loss = "" if state.get("loss") is None else f"loss {state['loss']:.3f}  "
-            r2 = state.get("law_r2")
-            trusted = "" if r2 is None else law(r2) + "  "
+            told = law(state.get("law"))
+            trusted = f"{told}  " if told else ""
             detail = loss + trusted + shares(state.get("proportions") or [], self.groups)
             self.progress.update(self.tasks[key], completed=state["step"], detail=escape(detail))
             self.fractions[key] = state["step"] / state["steps"]

@@ -47,7 +47,7 @@ def replay(run: Run, method: Under, as_json: AsJson = False) -> None:
             "steps": request.steps,
             "phase": request.phase,
             "proportions": request.proportions,
-            "law_r2": before.r2,
+            "law": {"r2": before.r2, "coverage": before.coverage},
         }
         for step, request, before in requests
         if request.steps
@@ -64,7 +64,8 @@ def replay(run: Run, method: Under, as_json: AsJson = False) -> None:
             f"{p:{max(8, len(g))}.3f}"
             for g, p in zip(journal.problem.groups, line["proportions"], strict=True)
         )
-        r2 = "" if line["law_r2"] is None else f"  {law(line['law_r2'])}"
+        told = law(line["law"])
+        r2 = f"  {told}" if told else ""
         typer.echo(f"{line['step']:6d}  {line['phase']:7s}  {shares}{r2}")
     if len(asked) < 2:
         typer.echo("\nthat run measured once, at its end: a method is asked anew only after a measurement")

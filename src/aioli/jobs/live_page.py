@@ -112,7 +112,7 @@ class LivePage:
 
 
 def progress(metrics: Path, groups: int, steps: int) -> dict[str, Any]:
-    """How far a run's metrics are: step, loss, eta, proportions and curve; empty before the first line.
+    """How far a run's metrics are: step, loss, eta, law, proportions and curve; empty before the first line.
 
     Lines of a time with another number of groups are left out of the curves.
     """
@@ -128,6 +128,7 @@ def progress(metrics: Path, groups: int, steps: int) -> dict[str, Any]:
         "step": last["step"],
         "loss": last["loss"],
         "eta": max(pace, 0.0) * (steps - last["step"]),
+        "law": last.get("law") or {},
         "proportions": {
             "step": [line["step"] for line in trained],
             "values": [line["proportions"] for line in trained],

@@ -25,7 +25,7 @@ class Going:
         state: "running", "stopped" (it can be continued) or "waiting" (not begun).
         step: the last one written down. loss: mean training loss there, None before the first line.
         eta: seconds left at the pace so far; None where nothing tells.
-        proportions, curve: as in a run's result, up to now.
+        proportions, curve: as in a run's result, up to now. law: r2 and coverage of the method's law so far.
     """
 
     label: str
@@ -37,6 +37,7 @@ class Going:
     eta: float | None = None
     proportions: dict[str, list[Any]] = field(default_factory=dict)
     curve: dict[str, list[Any]] = field(default_factory=dict)
+    law: dict[str, float | None] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -81,14 +82,18 @@ class Live:
                 ),
                 Cell(MISSING if run.loss is None else fixed(run.loss), value=run.loss),
                 Cell(MISSING if run.eta is None else duration(run.eta), value=run.eta),
+                _law(run.law),
             )
             for run in sorted(self.going, key=lambda run: order[run.state])
         ]
         caption = (
             "Loss: mean training loss since the line before, in nats per token. "
-            "Time left: at the pace so far."
+            "Time left: at the pace so far. R2 of law: share of the falls of the targets' losses that the "
+            "method's law predicted, against no change; below it, how many lay in their 95% interval."
         )
-        return Table(caption, ("Run", "State", "Progress", "Training loss", "Time left"), tuple(rows))
+        return Table(
+            caption, ("Run", "State", "Progress", "Training loss", "Time left", "R2 of law"), tuple(rows)
+        )
 
     @property
     def sections(self) -> list[Section]:
@@ -106,6 +111,13 @@ class Live:
             for section, title in ((mixtures, "Proportions so far"), (losses, "Losses so far"))
             if section is not None
         ]
+
+
+def _law(score: dict[str, float | None]) -> Cell:
+    r2, inside = score.get("r2"), score.get("coverage")
+    if r2 is None:
+        return Cell(MISSING)
+    return Cell(fixed(r2), "" if inside is None else f"{inside:.0%} inside", r2)
 
 
 def _as_results(going: Sequence[Going], groups: Sequence[str], *, named: bool) -> dict[str, Any]:

@@ -39,7 +39,8 @@ class RunReader:
 
     Values are `mix/weight/GROUP` (not of probes), `mix/loss/GROUP` (training loss, nats per token),
     `mix/tokens/GROUP` (trained so far), `mix/epochs/GROUP`, `loss/train`, `loss/validation/TARGET`,
-    `train/learning_rate`, `train/gradient_norm`. What a file does not say is left out.
+    `train/learning_rate`, `train/gradient_norm`, and of the law's predictions so far `law/r2`, `law/r2_trend`
+    and `law/coverage`. What a file does not say is left out.
 
     A step is told when nothing can be added to it any more: with metrics, that is once a line of a later
     step is there. Files that were cut back (a run that resumes) are read again, so the same steps come
@@ -150,6 +151,7 @@ class RunReader:
                 "train/gradient_norm": line["gradient_norm"],
             }
         )
+        found |= _numbers({f"law/{key}": value for key, value in (line.get("law") or {}).items()})
         found |= _named("mix/loss", part.groups, line["train_loss"]) | _ledger(part, self._tokens)
         if line["phase"] != "probe":
             found |= _named("mix/weight", part.groups, line["proportions"])

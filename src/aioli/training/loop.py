@@ -50,8 +50,8 @@ def run_spec(
 
     Args:
         on_progress: called at most four times a second and at the end, with step, steps, loss,
-            proportions [m], phase, seconds, eta (seconds left), law_r2 (`aioli.trust`; None before the first
-            prediction).
+            proportions [m], phase, seconds, eta (seconds left), law (r2, r2_trend and coverage of
+            `aioli.trust`; None before the first prediction).
 
     Raises:
         InputError: a used directory without `resume`, files of another run, a second process, a full
@@ -154,7 +154,7 @@ class _Loop:
             self._settle(request)
             with self.run.accounts.charge("writing"):
                 self.run.log.check(step)
-                self.run.log.write_line(step, rate, request, self.run.accounts.seconds)
+                self.run.log.write_line(step, rate, request, self.run.accounts.seconds, self._law())
         if time.perf_counter() - self._shown_at >= PROGRESS_SECONDS or last:
             self._settle(request)
             try:
@@ -181,8 +181,13 @@ class _Loop:
             "phase": request.phase,
             "seconds": self.run.accounts.seconds,
             "eta": pace * (steps - step),
-            "law_r2": self.run.mixer.trust(self.run.paired).r2,
+            "law": self._law(),
         }
+
+    def _law(self) -> dict[str, float | None]:
+        """How well the method's law has predicted the losses so far."""
+        score = self.run.mixer.trust(self.run.paired)
+        return {"r2": score.r2, "r2_trend": score.r2_trend, "coverage": score.coverage}
 
     def _checkpoint_due(self, step: int) -> bool:
         every = self.run.spec.train.checkpoint_every

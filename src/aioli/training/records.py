@@ -68,8 +68,10 @@ class TrainingLog:
         count = int(self._losses.counts.sum())
         return float(self._losses.sums.sum()) / count if count else self._loss
 
-    def write_line(self, step: int, rate: float, request: Request, seconds: float) -> None:
-        """Append a line and begin a new interval."""
+    def write_line(
+        self, step: int, rate: float, request: Request, seconds: float, law: dict[str, float | None]
+    ) -> None:
+        """Append a line and begin a new interval; `law` is added where it says anything."""
         self._loss = self.loss()
         line = {
             "step": step,
@@ -81,7 +83,7 @@ class TrainingLog:
             "train_loss": rounded(self._losses.mean()),
             "drawn": self._losses.counts.tolist(),
             "seconds": round(seconds, 3),
-        }
+        } | ({"law": law} if law["r2"] is not None else {})
         with self.path.open("a") as file:
             file.write(json.dumps(line) + "\n")
         self._points.append((step, self._losses.sums.tolist(), self._losses.counts.tolist()))
