@@ -11,8 +11,8 @@ from benchmarks.paper_study.differences import Line, triple
 from benchmarks.paper_study.explained import sweep_table
 from scipy.stats import rankdata
 
-from aioli.analysis.diagnosis import PUBLISHED_R2, static_quality
 from aioli.analysis.fidelity import fidelity_of
+from aioli.analysis.static import PUBLISHED_R2, static_quality
 from aioli.fitting.registry import build_law
 from aioli.protocol import Array
 from aioli.table import Table

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy.special import stdtrit
 
-from aioli.analysis.diagnosis import fidelities, law_at, method_sums, pooled, static_quality
+from aioli.analysis.diagnosis import fidelities, law_at, method_sums, pooled
 from aioli.analysis.fidelity import centred
+from aioli.analysis.static import static_effects, static_quality
 from aioli.errors import InputError
 from aioli.simplex import apportion
 from aioli.sweep.designs import smoothed
@@ -184,3 +185,30 @@ def test_static_laws_of_whole_runs() -> None:
     assert min(curved["held_out_r2"]) > 0.99 > min(straight["held_out_r2"])
     bend = np.abs(straight["curvature"]) / straight["curvature_error"]
     assert bend.max() > 3 > (np.abs(curved["curvature"]) / curved["curvature_error"]).max()
+
+
+def test_static_effects_are_the_slopes_at_the_mean_mixture_with_errors_that_cover() -> None:
+    slopes, floors = np.array([[-1.5, 0.5, 0.8], [0.4, -2.0, 0.2]]), np.array([2.0, 1.5])
+    inside: dict[str, list[bool]] = {"log-linear": [], "linear": []}
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        mixtures = rng.dirichlet(np.full(3, 2.0), 24)
+        losses = floors + np.exp(mixtures @ slopes.T) + 0.01 * rng.normal(size=(24, 2))
+        names = tuple(f"r{k}" for k in range(24))
+        found = static_effects(Table(("a", "b", "c"), names, mixtures, targets=("s", "t"), losses=losses))
+        gradient = -np.exp(mixtures.mean(axis=0) @ slopes.T)[:, None] * slopes
+        truth = gradient - gradient.mean(axis=1, keepdims=True)
+        for name, law in found.items():
+            half = 1.96 * np.array(law["effect_errors"])
+            inside[name] += (np.abs(np.array(law["effects"]) - truth) <= half).ravel().tolist()
+    assert 0.82 <= np.mean(inside["log-linear"]) <= 0.99
+    assert 0.82 <= np.mean(inside["linear"]) <= 0.99
+
+
+def test_too_few_runs_for_errors_of_static_effects() -> None:
+    mixtures = np.array([[0.6, 0.2, 0.2], [0.2, 0.6, 0.2], [0.2, 0.2, 0.6], [1 / 3] * 3])
+    names = tuple("abcd")
+    table = Table(("a", "b", "c"), names, mixtures, targets=("s",), losses=mixtures @ [[1.0], [2.0], [3.0]])
+    found = static_effects(table)["linear"]
+    assert found["effect_errors"] == [[None] * 3]
+    np.testing.assert_allclose(found["effects"], [[1.0, 0.0, -1.0]], atol=1e-6)

@@ -189,6 +189,10 @@ def test_a_sweep_tells_the_static_laws_of_its_whole_runs(sweep: str, cli: Any) -
     assert content["runs"] == 8 and set(content["laws"]) == {"log-linear", "linear"}
     # more of a group lowers its own loss: this much a line sees in eight runs
     assert min(content["laws"]["linear"]["r2"]) > 0.5
+    assert "By how much a target's final loss falls" in done.out.replace("\n", " ")
+    effects, errors = (np.array(content["laws"]["linear"][key]) for key in ("effects", "effect_errors"))
+    assert effects.shape == errors.shape == (2, 2)
+    assert (np.diag(effects) > 0).all() and (errors > 0).all()
     for given in (("--at", "4"), ("--fidelity", "aioli"), ("--out", "d"), ("--orders", "1"), ("--resume",)):
         refused = cli("diagnose", sweep, *given)
         assert refused.code == 2 and "s is a sweep: its static law is that of whole runs" in refused.err

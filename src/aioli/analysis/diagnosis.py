@@ -10,17 +10,10 @@ from scipy.special import fdtrc
 
 from aioli.analysis.fidelity import Fidelity, fidelity_of
 from aioli.errors import InputError
-from aioli.fitting.assess import held_out_predictions
 from aioli.fitting.dynamic import DynamicFit, column_sums, fit_dynamic, squared_distance
-from aioli.fitting.registry import build_law
 from aioli.protocol import Array
-from aioli.static_law import StaticLaw
-from aioli.table import Table
 
-__all__ = ["PUBLISHED_R2", "branch_table", "fidelities", "law_at", "method_sums", "pooled", "static_quality"]
-
-PUBLISHED_R2 = {"log-linear": 0.991, "linear, dynamic": 0.947}
-"""Of the paper's fits (arXiv 2411.05735), the means over its settings."""
+__all__ = ["branch_table", "fidelities", "law_at", "method_sums", "plain", "pooled"]
 
 LARGER = 0.1
 """Probability from noise alone below which gains are held to differ between orders of the data."""
@@ -294,45 +287,6 @@ def _mean(values: Array) -> tuple[Array, Array]:
     if count < 2:
         return values.mean(axis=0), np.full(values.shape[1:], np.nan)
     return values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(count)
-
-
-def static_quality(table: Table) -> dict[str, Any]:
-    """How well the log-linear and the linear law describe whole runs: R2, MSE and curvature [n] of each.
-
-    `curvature` is the coefficient of the squared distance from the mean mixture in what the law leaves of the
-    loss, as in `DynamicFit`; a law that describes the runs leaves none.
-
-    Raises:
-        InputError: too few runs for a law.
-    """
-    laws = {"log-linear": build_law("log_linear"), "linear": build_law("linear")}
-    quality = {name: _quality(law, table) for name, law in laws.items()}
-    return {
-        "groups": list(table.groups),
-        "targets": list(table.targets),
-        "laws": quality,
-        "published": PUBLISHED_R2,
-    }
-
-
-def _quality(law: StaticLaw, table: Table) -> dict[str, Any]:
-    variance = table.losses.var(axis=0)
-    residuals = table.losses - law.fit(table, seed=0).predict(table.mixtures, table.size, table.tokens)
-    try:
-        apart = ((held_out_predictions(law, table) - table.losses) ** 2).mean(axis=(0, 1))
-    except InputError:  # every run is needed
-        apart = np.full(table.n, np.nan)
-    left = fit_dynamic(table.mixtures, residuals)
-    mse = (residuals**2).mean(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        r2, held_out = 1 - mse / variance, 1 - apart / variance
-    return {
-        "r2": plain(r2),
-        "held_out_r2": plain(held_out),
-        "mse": plain(mse),
-        "curvature": plain(left.curvature),
-        "curvature_error": plain(left.curvature_error),
-    }
 
 
 def plain(values: Any) -> Any:

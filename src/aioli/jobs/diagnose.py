@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from aioli.analysis.diagnosis import pooled, static_quality
+from aioli.analysis.diagnosis import pooled
+from aioli.analysis.static import static_effects, static_quality
 from aioli.config import Config, MethodChoice, load
 from aioli.data.shards import Corpus
 from aioli.errors import InputError
@@ -116,13 +117,16 @@ def is_sweep(path: Path) -> bool:
 
 
 def diagnose_sweep(sweep: Path) -> dict[str, Any]:
-    """How well static laws describe the whole runs of a sweep: log-linear, and linear beside it.
+    """How well static laws describe the whole runs of a sweep, and A: log-linear, and linear beside it.
 
     Raises:
         InputError: no sweep there, or runs on too few mixtures.
     """
     table = read_sweep(sweep)
-    return {"version": 1, "sweep": str(sweep), "runs": len(table.mixtures), **static_quality(table)}
+    content = static_quality(table)
+    for name, effects in static_effects(table).items():
+        content["laws"][name] |= effects
+    return {"version": 1, "sweep": str(sweep), "runs": len(table.mixtures), **content}
 
 
 def _runs(run: Path, method: str | None, seeds: Sequence[int]) -> list[Adopted]:

@@ -73,8 +73,28 @@ def print_static(content: Mapping[str, Any], console: Console) -> None:
                 MISSING if bend is None else f"{bend:+.4f} ({law['curvature_error'][i]:.4f})",
             )
     console.print(table)
+    console.print()
+    console.print(_effects(content))
     told = ", ".join(f"{name} {value:.3f}" for name, value in content["published"].items())
     console.print(Text(f"R2 as published (arXiv 2411.05735): {told}.", style="dim"))
+
+
+def _effects(content: Mapping[str, Any]) -> Table:
+    """A of the static laws, group by group."""
+    table = _table("A of", "target", *content["groups"])
+    for name, law in content["laws"].items():
+        for target, effects, errors in zip(
+            content["targets"], law["effects"], law["effect_errors"], strict=True
+        ):
+            pairs = zip(effects, errors, strict=True)
+            cells = [f"{100 * a:+.2f}" + ("" if e is None else f" ({100 * e:.2f})") for a, e in pairs]
+            table.add_row(name, target, *cells)
+    table.caption = (
+        "By how much a target's final loss falls for each unit of a group's share at the mean mixture, less "
+        "the mean over groups, hundredths of a nat, with standard errors (bootstrap)."
+    )
+    table.caption_justify = "left"
+    return table
 
 
 def _pooled(content: Mapping[str, Any]) -> Table:
