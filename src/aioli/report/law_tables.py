@@ -41,7 +41,9 @@ def quality_table(diagnosis: Diagnosis, *, by_seed: bool = False) -> Table:
         "from the others. Sums: of the weighted sum of targets. "
         + ("The median over seeds, and targets, below it the range. " if several else "")
         + ("" if several else "By target: the median, below it the range. ")
-        + "Curved: targets whose residual curvature is beyond its 95% interval, which a linear law misses."
+        + "Curved: targets whose residual curvature is beyond its 95% interval, which a linear law misses. "
+        + "Noise: "
+        + ("of the mean of a branch's orders." if diagnosis.get("orders", 1) > 1 else "of a branch.")
     )
     headings = ("Checkpoint", "Horizon", "Branches", "R2 of sums", "R2 of sums, held out")
     targets = ("R2 by target", "R2 by target, held out", "Curved", "Noise, nats")
