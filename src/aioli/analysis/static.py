@@ -11,7 +11,6 @@ from aioli.analysis.diagnosis import plain
 from aioli.errors import InputError
 from aioli.fitting.assess import held_out_predictions
 from aioli.fitting.dynamic import fit_dynamic
-from aioli.fitting.fit import fit
 from aioli.fitting.registry import build_law
 from aioli.protocol import Array
 from aioli.static_law import FittedLaw, StaticLaw
@@ -22,6 +21,7 @@ __all__ = ["PUBLISHED_R2", "static_effects", "static_quality"]
 PUBLISHED_R2 = {"log-linear": 0.991, "linear, dynamic": 0.947}
 """Of the paper's fits (arXiv 2411.05735), the means over its settings."""
 LAWS: Mapping[str, str] = {"log-linear": "log_linear", "linear": "linear"}
+REPLICATES = 100
 NEAR = 0.01
 """How far from the mean mixture a law's slope is taken, as a share of the way to a group."""
 
@@ -76,13 +76,16 @@ def static_effects(table: Table) -> dict[str, dict[str, Any]]:
         InputError: too few runs for a law.
     """
     mean = table.mixtures.mean(axis=0)
+    draws = np.random.default_rng(0).exponential(size=(REPLICATES, len(table)))
+    draws /= draws.mean(axis=1, keepdims=True)
     found = {}
     for name, law in LAWS.items():
-        fitted = fit(table, law, splits=1)
-        each = np.stack([_effects(one, mean) for one in fitted.replicates])
+        chosen = build_law(law)
+        fitted = chosen.fit(table, seed=0)
+        each = np.stack([_effects(one, mean) for one in chosen.refit(fitted, table, draws)])
         k, needed = table.mixtures.shape[0], table.m + 1
         widened = np.sqrt(k / (k - needed)) if k > needed else np.nan
-        effects, errors = _effects(fitted.fitted, mean), each.std(axis=0, ddof=1) * widened
+        effects, errors = _effects(fitted, mean), each.std(axis=0, ddof=1) * widened
         found[name] = {"effects": plain(effects), "effect_errors": plain(errors)}
     return found
 
