@@ -153,7 +153,8 @@ def _static_gains(table: Table, reach: float = 0.05) -> Array:
 def _correlation(fidelity: Mapping[str, Any], first: Mapping[str, Any], horizon: int) -> dict[str, Any]:
     """Similarity against improvement over methods and settings, the paper's Figure 3.
 
-    R2 of a straight line with its interval over resampled settings, and the rank correlation.
+    R2 of a straight line with its interval over resampled settings, the rank correlation, and `p`, how often
+    r is as high when similarities change hands among the methods of each setting.
     """
     found = {}
     for form in ("raw", "centred"):
@@ -170,7 +171,9 @@ def _correlation(fidelity: Mapping[str, Any], first: Mapping[str, Any], horizon:
             if row[form]["mean"] is not None and label in first["settings"][name]["methods"]
         ]
         x, y = (np.array([dot[key] for dot in dots], dtype=np.float64) for key in ("similarity", "gain"))
-        found[form] = {"dots": dots, **_line_fit(x, y), "r2_interval": _resampled(dots)}
+        fit = _line_fit(x, y)
+        p = _by_chance(dots, fit["r"])
+        found[form] = {"dots": dots, **fit, "r2_interval": _resampled(dots), "p": p}
     return found
 
 
@@ -179,6 +182,21 @@ def _line_fit(x: Array, y: Array) -> dict[str, float | None]:
         return {"r2": None, "r": None, "spearman": None}
     r, ranks = (float(np.corrcoef(a, b)[0, 1]) for a, b in ((x, y), (rankdata(x), rankdata(y))))
     return {"r2": r * r, "r": r, "spearman": ranks}
+
+
+def _by_chance(dots: Sequence[Mapping[str, Any]], r: float | None) -> float | None:
+    """The share of exchanges of similarities within settings whose r is at least this one."""
+    if r is None:
+        return None
+    rng, higher = np.random.default_rng(0), 0
+    x, y = (np.array([dot[key] for dot in dots]) for key in ("similarity", "gain"))
+    settings = np.array([dot["setting"] for dot in dots])
+    for _ in range(DRAWS):
+        moved = x.copy()
+        for name in dict.fromkeys(settings):
+            moved[settings == name] = rng.permutation(x[settings == name])
+        higher += np.corrcoef(moved, y)[0, 1] >= r - 1e-12
+    return (higher + 1) / (DRAWS + 1)
 
 
 def _resampled(dots: Sequence[Mapping[str, Any]]) -> list[float] | None:

@@ -149,7 +149,8 @@ def _laws(found: Answers) -> list[str]:
                 told_between = f" ({between[0]:.2f} to {between[1]:.2f})" if between else ""
                 parts.append(
                     f"{form} R2 {each['r2']:.2f}{told_between}, r {each['r']:+.2f}, of ranks "
-                    f"{each['spearman']:+.2f} ({len(each['dots'])} pairs)"
+                    f"{each['spearman']:+.2f} ({len(each['dots'])} pairs; p {each['p']:.2f} for a higher r "
+                    "by chance)"
                 )
         if parts:
             told.append(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from benchmarks.paper_study import plan, store
 from benchmarks.paper_study.claims import HOLDS, NOT_HERE, UNDECIDED, claims
-from benchmarks.paper_study.law_quality import OTHER_SEED
+from benchmarks.paper_study.law_quality import DRAWS, OTHER_SEED, _by_chance
 from benchmarks.paper_study.questions import answers
 from benchmarks.paper_study.report import write_report
 from benchmarks.paper_study.sentences import findings
@@ -242,7 +242,16 @@ def test_similarity_that_explains_the_gains_has_r2_of_one(tmp_path: Path) -> Non
     found = answers(tmp_path)["laws"]["correlation"][75]["centred"]
     assert found["r2"] == pytest.approx(1.0)
     assert found["r"] == pytest.approx(1.0)
+    assert found["p"] == 1  # one method a setting: nothing to exchange
     assert sorted(dot["gain"] for dot in found["dots"]) == pytest.approx([-0.4, 0.2, 0.8])
+
+
+def test_chance_is_told_from_methods_within_a_setting() -> None:
+    similar = [0.9, 0.6, 0.3, 0.0, -0.3]
+    dots = [{"setting": name, "similarity": each, "gain": 10 * each} for name in "ab" for each in similar]
+    assert _by_chance(dots, 1.0) == pytest.approx(1 / (DRAWS + 1), abs=0.003)
+    against = [dot | {"gain": -dot["gain"]} for dot in dots]
+    assert _by_chance(against, -1.0) == 1
 
 
 def test_static_law_of_a_planted_sweep_is_found(tmp_path: Path) -> None:
