@@ -209,8 +209,9 @@ def _gains(found: Answers) -> Section:
 
 
 def _cases(found: Answers) -> Section:
-    figures = []
-    for label in dict.fromkeys(case["method"] for case in found["cases"]):
+    labels = list(dict.fromkeys(case["method"] for case in found["cases"]))
+    figures = [_repairs(found["cases"], labels)]
+    for label in labels:
         mine = [case for case in found["cases"] if case["method"] == label]
         rows = _triples([case["gain"]["percent"] for case in mine])
         mean = np.array([[rows[:, 0].mean(), np.nan, np.nan]])
@@ -222,9 +223,28 @@ def _cases(found: Answers) -> Section:
     text = (
         "Mixtures that a method learned in runs of half the length: the change when Aioli begins from "
         "the mixture instead of keeping it. Dots are means over seeds, bars 95% intervals; left is "
-        "better."
+        "better. The first picture has every case: the worse the mixture, the more it gains."
     )
-    return Section("restricted", "Aioli on top of learned mixtures", text, tuple(figures))
+    keys = tuple(Key(label, style(number), filled=True) for number, label in enumerate(labels))
+    return Section("restricted", "Aioli on top of learned mixtures", text, tuple(figures), keys)
+
+
+def _repairs(cases: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> Figure:
+    """Aioli's change over how far the mixture is from stratified."""
+    x, y = (np.array([case[key]["percent"][0] for case in cases]) for key in ("alone", "gain"))
+    lines = [
+        Line(style(labels.index(case["method"])), x[[number]], y[[number]])
+        for number, case in enumerate(cases)
+    ]
+    svg = line_chart(
+        lines,
+        "Aioli's change of test perplexity over how far the kept mixture is above stratified sampling",
+        x_label="kept mixture above stratified, %",
+        y_label="Aioli's change, %",
+        x_limits=limits(x, 0.0),
+        y_limits=limits(y, 0.0),
+    )
+    return Figure("every case", svg)
 
 
 def _outside(found: Answers) -> Section:
