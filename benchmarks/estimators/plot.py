@@ -91,9 +91,12 @@ def panel(axes: Any, rows: Sequence[Row], horizon: int) -> None:
             elinewidth=0.7,
             zorder=3,
         )
-    if best:
-        x, y = [worth(row) for row in best], [row["centred"] for row in best]
-        axes.step([*x, axes.get_xlim()[1]], [*y, y[-1]], where="post", color=FRONT, lw=1.3, zorder=2)
+    for line, colour, dashes in ((front(shown), QUIET, "--"), (best, FRONT, "-")):
+        if line:
+            x, y = [worth(row) for row in line], [row["centred"] for row in line]
+            axes.step(
+                [*x, axes.get_xlim()[1]], [*y, y[-1]], where="post", color=colour, ls=dashes, lw=1.2, zorder=2
+            )
     lowest = min((row["centred"] - (row["centred_error"] or 0.0) for row in bounded), default=-1.0)
     axes.set_ylim(max(np.floor(4 * lowest - 0.2) / 4, -1) - 0.05, 1.12)
     axes.set_yticks([tick for tick in np.linspace(-1, 1, 9) if tick >= axes.get_ylim()[0]])
@@ -101,8 +104,8 @@ def panel(axes: Any, rows: Sequence[Row], horizon: int) -> None:
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}" if value > LEAST else f"\u2264{LEAST:g}")
     axes.tick_params(labelbottom=True)
     axes.set_title(
-        f"Law over {horizon} steps: centred similarity, +1 the same, -1 the opposite. Filled: above chance "
-        "(permutation p < .05). Line: their Pareto front.",
+        f"Law over {horizon} steps: centred similarity, +1 the same, -1 the opposite. Filled: above chance\n"
+        "(permutation p < .05). Pareto front of those above chance solid, of all means dashed.",
         loc="left",
         fontsize=9.5,
     )
@@ -112,7 +115,7 @@ def panel(axes: Any, rows: Sequence[Row], horizon: int) -> None:
 def reference_lines(axes: Any, rows: Sequence[Row]) -> None:
     """The law of other seeds as a line, and the band in which estimates without any knowledge mostly lie."""
     found = {row["estimator"]: row for row in rows if row["centred"] is not None}
-    for label, style, name in ((OTHER_SEED, "--", OTHER_SEED), (NULL, ":", NULL)):
+    for label, style, name in ((OTHER_SEED, "-.", OTHER_SEED), (NULL, ":", NULL)):
         if label in found:
             y, error = found[label]["centred"], found[label]["centred_error"] or 0.0
             scatter = "two standard deviations shaded" if label == NULL else f"standard error {error:.2f}"

@@ -150,6 +150,19 @@ def test_seeds_are_pooled_and_orders_tell_noise_apart(trained: Path, cli: Any) -
     assert found["laws"] == points[0]["laws"] and set(found["runs"]) < set(points[0]["runs"])
 
 
+def test_methods_that_read_a_run_in_different_ways_share_it(trained: Path, cli: Any) -> None:
+    """Dynamic loading wants the reference's validation losses, which `compare` did not record; the other
+    needs its model alone. What one asks for is not forgotten for the other."""
+    parts = (
+        "estimator: {excess_over_reference: {measure_steps: 0}}, solver: {exponentiated_gradient: {eta: 1}}"
+    )
+    excess = f"{{lmo: {{{parts}}}, label: excess}}"
+    done = cli("diagnose", "r", *BRANCHES, "--fidelity", "sheared", "--fidelity", excess)
+    assert done.code == 0, done.err
+    (point,) = content_of()["points"]
+    assert {row["label"] for row in point["fidelity"]} == {"sheared", "excess"}
+
+
 def test_what_decided_the_runs_does_not_stand_in_the_way(trained: Path, cli: Any) -> None:
     """A stopping rule of the comparison, methods with files, and a reference that is there already."""
     plan = json.loads(Path("r/plan.json").read_text())

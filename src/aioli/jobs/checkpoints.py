@@ -145,7 +145,9 @@ class Checkpoint:
                     f"{choice.label} makes an estimate in {steps} steps, after step {self.step} the run has "
                     f"{left}: branch it earlier, or give the method smaller sizes"
                 )
-            self.extra |= planner.extra
+            for key, needed in planner.extra.items():
+                asked = needed.validation or (key in self.extra and self.extra[key].validation)
+                self.extra[key] = replace(needed, validation=asked)
             branch = {"step": self.step, "steps": steps, "measure": [], "shuffle": self.settings.orders}
             inputs = own.inputs | {TRUNK: self.trunk.id}
             self.methods.append(
